@@ -1,0 +1,1 @@
+//! Mergeable aggregates and their laws.

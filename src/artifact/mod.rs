@@ -1,0 +1,1 @@
+//! Alert rules, dashboards and reference documents, as pure text.

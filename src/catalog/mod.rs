@@ -1,0 +1,143 @@
+//! The one table of every exported metric family.
+//!
+//! Names are written here and nowhere else: the pages, the alert rules, the
+//! dashboards and the metrics reference are all made from this table. One family
+//! per KPI and per measure is named by [`kpi_family`] and [`measure_family`].
+
+use crate::kpi::{KpiSpec, MeasureSpec, Unit};
+
+/// How Prometheus is to read a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// May go up and down.
+    Gauge,
+    /// Always 1; says something in its labels.
+    Info,
+}
+
+/// One family of fixed name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// The full name, unit included.
+    pub name: &'static str,
+    /// How to read it.
+    pub kind: Kind,
+    /// The unit, which then ends the name; empty for none.
+    pub unit: &'static str,
+    /// One sentence for an operator.
+    pub help: &'static str,
+    /// Its own labels, beside those of the slice where it has one.
+    pub labels: &'static [&'static str],
+    /// Whether the labels of a slice (`slice` and its fields) come with it.
+    pub sliced: bool,
+}
+
+macro_rules! families {
+    ($($(#[$doc:meta])* $ident:ident = $kind:ident $name:literal $unit:literal $labels:expr, $sliced:literal, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $ident: Family = Family {
+                name: $name, kind: Kind::$kind, unit: $unit, help: $help, labels: &$labels, sliced: $sliced,
+            };
+        )*
+        /// Every family of fixed name, in the order of the page.
+        pub const FAMILIES: &[Family] = &[$($ident),*];
+    };
+}
+
+families! {
+    AS_OF = Gauge "tidegauge_as_of_timestamp_seconds" "seconds" [], false,
+        "The moment for which every figure on this page holds.";
+    READY = Gauge "tidegauge_ready" "" [], false,
+        "1 while this instance is consuming, caught up and complete; only then do its verdicts count.";
+    NOT_READY = Gauge "tidegauge_not_ready" "" ["reason"], false,
+        "1 for each reason why this instance is not ready.";
+    COMPLETE = Gauge "tidegauge_snapshot_complete" "" [], false,
+        "0 while some partition has been unreadable for more than a minute.";
+    COVERAGE = Gauge "tidegauge_coverage_ratio" "ratio" ["slice", "window"], false,
+        "The share of a window's span that was read; below an objective's minimum its verdict is unknown.";
+    OBJECTIVE_STATE = Gauge "tidegauge_objective_state" "" ["objective", "state"], true,
+        "1 for the state in which an objective is, 0 for the other states.";
+    OBJECTIVE_UNKNOWN = Gauge "tidegauge_objective_unknown" "" ["objective", "reason"], true,
+        "1 with the reason why nothing can be said of an objective.";
+    OBJECTIVE_VALUE = Gauge "tidegauge_objective_value" "" ["objective"], true,
+        "The figure that an objective judges, in the KPI's unit.";
+    OBJECTIVE_SAMPLE = Gauge "tidegauge_objective_sample" "" ["objective"], true,
+        "How much stands behind the figure that an objective judges.";
+    OBJECTIVE_ATTAINMENT = Gauge "tidegauge_objective_attainment_ratio" "ratio" ["objective"], true,
+        "How much of the target is reached: 1 is exactly the target, above 1 is better.";
+    OBJECTIVE_REMAINING = Gauge "tidegauge_objective_remaining" "" ["objective"], true,
+        "What is missing to the target, in the KPI's unit; 0 when it is met.";
+    OBJECTIVE_TARGET = Gauge "tidegauge_objective_target" "" ["objective", "bound"], false,
+        "The declared target, in the KPI's unit: bound is `min` or `max`.";
+    OBJECTIVE_INFO = Info "tidegauge_objective_info" "" ["objective", "kpi", "slice", "window", "owner", "severity", "serves"], false,
+        "What is declared of an objective.";
+    SLICE_SERIES = Gauge "tidegauge_slice_series" "" ["slice"], false,
+        "Values of a slice that have series of their own.";
+    SLICE_SERIES_LIMIT = Gauge "tidegauge_slice_series_limit" "" ["slice"], false,
+        "How many values of a slice may have series of their own.";
+    SLICE_FOLDED_VALUES = Gauge "tidegauge_slice_folded_values" "" ["slice"], false,
+        "Values of a slice without series of their own, as far as they are remembered; 0 when nothing is folded.";
+    SLICE_FOLDED_EVENTS = Gauge "tidegauge_slice_folded_events" "" ["slice"], false,
+        "Events held in the series `__other__` of a slice.";
+    LEDGER_RECORDS = Gauge "tidegauge_ledger_records" "" ["topic", "outcome", "reason"], false,
+        "Records since this process started, by what became of them; outcome `read` is all of them.";
+    LEDGER_EVENTS = Gauge "tidegauge_ledger_events" "" ["topic", "outcome", "reason"], false,
+        "Events since this process started, by what became of them; outcome `decoded` is all of them.";
+    UNIDENTIFIED = Gauge "tidegauge_unidentified_events" "" ["topic"], false,
+        "Events since this process started that counted without an id, so that copies could not be told.";
+    RECENT_RECORDS = Gauge "tidegauge_recent_records" "" ["topic", "outcome"], false,
+        "Records with a timestamp in the last five minutes, by what became of them.";
+    RECENT_EVENTS = Gauge "tidegauge_recent_events" "" ["topic", "outcome"], false,
+        "Events of records with a timestamp in the last five minutes, by what became of them; `unknown_type` is a part of `ignored`.";
+    LAG_RECORDS = Gauge "tidegauge_partition_lag_records" "records" ["topic", "partition"], false,
+        "Records of a partition that are not folded yet; absent while the broker does not say.";
+    FRONTIER = Gauge "tidegauge_partition_frontier_timestamp_seconds" "seconds" ["topic", "partition"], false,
+        "The moment up to which a partition is known to be read.";
+    COVERED_FROM = Gauge "tidegauge_covered_from_timestamp_seconds" "seconds" [], false,
+        "The moment from which everything was read; absent where the topics were read from their beginning.";
+    TOPIC_MISSING = Gauge "tidegauge_topic_missing" "" ["topic"], false,
+        "1 for a declared topic that does not exist.";
+    BROKERS_UP = Gauge "tidegauge_brokers_up" "" [], false,
+        "1 while a broker answers, 0 while none does.";
+    DEAD_LETTERS = Gauge "tidegauge_dead_letters" "" ["state"], false,
+        "Dead letters since this process started: `written` are acknowledged, `pending` are not yet.";
+    DEAD_LETTERS_BLOCKED = Gauge "tidegauge_dead_letters_blocked" "" [], false,
+        "1 while the dead-letter topic refuses and consumption is therefore paused.";
+    SNAPSHOT_SECONDS = Gauge "tidegauge_snapshot_duration_seconds" "seconds" [], false,
+        "How long the newest snapshot took to make.";
+    START_TIME = Gauge "tidegauge_start_time_seconds" "seconds" [], false,
+        "When this process started.";
+    BUILD_INFO = Info "tidegauge_build_info" "" ["version"], false,
+        "The version of this program.";
+    CONFIG_INFO = Info "tidegauge_config_info" "" ["fingerprint"], false,
+        "The fingerprint of the declarations: equal on replicas that compute the same.";
+    MEMORY = Gauge "tidegauge_resident_memory_bytes" "bytes" [], false,
+        "Memory that this process holds.";
+    CPU = Gauge "tidegauge_cpu_seconds" "seconds" [], false,
+        "Processor time that this process has used.";
+}
+
+fn with_suffix(base: String, unit: &Unit) -> String {
+    let suffix = unit.suffix();
+    if base == suffix || base.ends_with(&format!("_{suffix}")) {
+        base
+    } else {
+        format!("{base}_{suffix}")
+    }
+}
+
+/// The family of a KPI: `tidegauge_<id>_<unit>`, the unit not said twice.
+///
+/// Its labels are `slice`, the slice's fields, and `window`.
+pub fn kpi_family(kpi: &KpiSpec) -> String {
+    with_suffix(format!("tidegauge_{}", kpi.id), &kpi.unit)
+}
+
+/// The family of a measure: `tidegauge_measure_<id>_<unit>`, the unit not said
+/// twice.
+///
+/// Its labels are `slice`, the slice's fields, and `window`.
+pub fn measure_family(measure: &MeasureSpec) -> String {
+    with_suffix(format!("tidegauge_measure_{}", measure.id), &measure.unit)
+}

@@ -1,0 +1,1 @@
+//! Files in, validated specs or every problem at once out.

@@ -1,0 +1,127 @@
+//! All that a page shows: one snapshot, its verdicts, and the state of the
+//! pipeline behind them, at one moment.
+
+use crate::admit::{Ledger, RecentLedger};
+use crate::event::{EventTime, Span};
+use crate::kpi::KpiSnapshot;
+use crate::objective::Verdict;
+
+/// What the engine publishes after each snapshot; immutable.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// When it was made, by the wall clock.
+    pub made_at: EventTime,
+    /// When the process started.
+    pub started_at: EventTime,
+    /// The figures; `None` before every partition has been looked at.
+    pub snapshot: Option<KpiSnapshot>,
+    /// The verdicts on them, in order of objectives, then of slice values.
+    pub verdicts: Vec<Verdict>,
+    /// Why the instance is not ready; empty when it is.
+    pub not_ready: Vec<NotReady>,
+    /// Whether no partition has been unreadable for more than a minute.
+    pub complete: bool,
+    /// From when on everything was read; `None` when from the beginning of all
+    /// topics.
+    pub covered_from: Option<EventTime>,
+    /// By topic, in order of names.
+    pub topics: Vec<TopicReport>,
+    /// Topics that are declared but do not exist.
+    pub missing_topics: Vec<String>,
+    /// Whether any broker answers.
+    pub brokers_up: bool,
+    /// The dead letters.
+    pub dead_letters: DeadLetterReport,
+    /// How long the snapshot took.
+    pub snapshot_took: Span,
+}
+
+/// One topic's ledgers and partitions.
+#[derive(Debug, Clone)]
+pub struct TopicReport {
+    /// Its name.
+    pub topic: String,
+    /// Since the process started.
+    pub ledger: Ledger,
+    /// Of records of the last five minutes.
+    pub recent: RecentLedger,
+    /// In order of their numbers.
+    pub partitions: Vec<PartitionReport>,
+}
+
+/// How far one partition is read.
+#[derive(Debug, Clone, Copy)]
+pub struct PartitionReport {
+    /// Its number.
+    pub partition: i32,
+    /// Records not folded yet, as far as the broker last said.
+    pub lag: Option<u64>,
+    /// The moment up to which it is known to be read.
+    pub frontier: Option<EventTime>,
+}
+
+/// Dead letters since the process started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeadLetterReport {
+    /// Acknowledged by the broker.
+    pub written: u64,
+    /// Not acknowledged yet.
+    pub pending: u64,
+    /// The topic refuses, and consumption is paused.
+    pub blocked: bool,
+}
+
+/// Why an instance is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotReady {
+    /// No snapshot yet: not every partition has been looked at.
+    Starting,
+    /// No broker answers.
+    BrokerDown,
+    /// `as_of` is more than a minute behind.
+    CatchingUp,
+    /// A partition has been unreadable for more than a minute.
+    Incomplete,
+    /// The dead-letter topic refuses.
+    DeadLettersBlocked,
+    /// The process is stopping.
+    Stopping,
+}
+
+impl NotReady {
+    /// All of them.
+    pub const ALL: [NotReady; 6] = [
+        NotReady::Starting,
+        NotReady::BrokerDown,
+        NotReady::CatchingUp,
+        NotReady::Incomplete,
+        NotReady::DeadLettersBlocked,
+        NotReady::Stopping,
+    ];
+
+    /// The label value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            NotReady::Starting => "starting",
+            NotReady::BrokerDown => "broker_down",
+            NotReady::CatchingUp => "catching_up",
+            NotReady::Incomplete => "incomplete",
+            NotReady::DeadLettersBlocked => "dead_letters_blocked",
+            NotReady::Stopping => "stopping",
+        }
+    }
+
+    /// One sentence for an operator.
+    pub const fn says(self) -> &'static str {
+        match self {
+            NotReady::Starting => "starting: not every partition has been looked at yet",
+            NotReady::BrokerDown => "no broker answers: figures stay right, for an older moment",
+            NotReady::CatchingUp => "catching up: the figures are more than a minute old",
+            NotReady::Incomplete => "a partition has been unreadable for more than a minute",
+            NotReady::DeadLettersBlocked => {
+                "the dead-letter topic refuses, so consumption is paused: look at its existence and rights"
+            }
+            NotReady::Stopping => "stopping",
+        }
+    }
+}

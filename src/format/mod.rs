@@ -1,0 +1,1 @@
+//! Mapping files compiled into an extractor: a record in, events or a refusal out.

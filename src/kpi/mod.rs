@@ -1,0 +1,12 @@
+//! Measures, formulas and slices: cells in, a KPI snapshot out.
+
+mod formula;
+mod snapshot;
+mod spec;
+
+pub use formula::{Formula, Operator, Quantity};
+pub use snapshot::{KpiFigure, KpiSnapshot, SeriesSnapshot, SliceSnapshot};
+pub use spec::{
+    AggregateSpec, Amount, Declarations, Direction, Filter, FilterTest, KpiIndex, KpiSpec,
+    MeasureIndex, MeasureSpec, NONE, OTHER, SampleSpec, SliceIndex, SliceSpec, Unit,
+};

@@ -1,0 +1,3 @@
+//! The one integration binary, so that librdkafka is linked once.
+
+mod layers;
