@@ -1,0 +1,107 @@
+//! What is wrong with a configuration, where, and what to do about it.
+//!
+//! Comes in: one note for each mistake, from whoever reads a file. Goes out: all of
+//! them, in order of file and line, as text for people. Nothing is ever an error
+//! that stops the reading.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+/// A place in a file; line and column count from 1, columns in characters.
+///
+/// Line 0 means the file as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, as the user named it.
+    pub file: Arc<str>,
+    /// Its line, from 1; 0 for the whole file.
+    pub line: u32,
+    /// The character in the line, from 1; 0 for the whole file.
+    pub column: u32,
+}
+
+impl Place {
+    /// A file as a whole.
+    pub fn file(name: &str) -> Self {
+        Place { file: name.into(), line: 0, column: 0 }
+    }
+}
+
+/// `file:line:column`, or the file alone.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where it is.
+    pub at: Place,
+    /// What is wrong, in one line.
+    pub what: String,
+    /// What to do about it, where that is known.
+    pub remedy: Option<String>,
+}
+
+/// `file:line:column: what`, and `  help: remedy` on a line of its own.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.what)?;
+        match &self.remedy {
+            Some(remedy) => write!(f, "\n  help: {remedy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The mistakes found so far; shared by all that read.
+///
+/// Shared by reference with a cell inside, because a reader of a table and the
+/// readers of the tables within it all write to it.
+#[derive(Debug, Default)]
+pub struct Problems {
+    found: RefCell<Vec<Problem>>,
+}
+
+impl Problems {
+    /// Notes a mistake for which no remedy can be named.
+    pub fn add(&self, at: Place, what: impl Into<String>) {
+        self.found.borrow_mut().push(Problem { at, what: what.into(), remedy: None });
+    }
+
+    /// Notes a mistake and what to do about it.
+    pub fn add_with(&self, at: Place, what: impl Into<String>, remedy: impl Into<String>) {
+        let remedy = Some(remedy.into());
+        self.found.borrow_mut().push(Problem { at, what: what.into(), remedy });
+    }
+
+    /// Notes a mistake whose remedy may be known.
+    pub fn add_maybe(&self, at: Place, what: impl Into<String>, remedy: Option<String>) {
+        self.found.borrow_mut().push(Problem { at, what: what.into(), remedy });
+    }
+
+    /// How many there are so far: a reader that wants to know whether a part was
+    /// sound compares before and after.
+    pub fn len(&self) -> usize {
+        self.found.borrow().len()
+    }
+
+    /// Whether nothing is wrong so far.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, by file and line; the same mistake at the same place once.
+    pub fn into_sorted(self) -> Vec<Problem> {
+        let mut found = self.found.into_inner();
+        found.sort();
+        found.dedup();
+        found
+    }
+}
