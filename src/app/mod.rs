@@ -1,1 +1,3 @@
 //! The engine, the threads, the channels, shutdown.
+
+pub mod demo;
