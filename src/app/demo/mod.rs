@@ -20,3 +20,9 @@ pub use campaigns::{
 };
 pub use feed::{Feed, HISTORY, MOST_UNREAD, Step};
 pub use simulator::{Act, SimulatedRecord, Simulator, Truth};
+
+/// The demo's configuration, as `config` reads it. Its one variable,
+/// [`BROKERS_VARIABLE`], is the address of the demo's broker.
+pub const CONFIG: &str = include_str!("demo.toml");
+/// What stands for the address of the demo's broker in [`CONFIG`].
+pub const BROKERS_VARIABLE: &str = "TIDEGAUGE_DEMO_BROKERS";
