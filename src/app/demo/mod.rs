@@ -21,8 +21,20 @@ pub use campaigns::{
 pub use feed::{Feed, HISTORY, MOST_UNREAD, Step};
 pub use simulator::{Act, SimulatedRecord, Simulator, Truth};
 
-/// The demo's configuration, as `config` reads it. Its one variable,
-/// [`BROKERS_VARIABLE`], is the address of the demo's broker.
+/// The demo's configuration, as `config` reads it. Its variables: `DEMO_BROKERS`, the
+/// address of the demo's broker, and `DEMO_LISTEN`, where its page is served.
 pub const CONFIG: &str = include_str!("demo.toml");
-/// What stands for the address of the demo's broker in [`CONFIG`].
-pub const BROKERS_VARIABLE: &str = "TIDEGAUGE_DEMO_BROKERS";
+
+/// The topics that the simulated systems write to.
+pub const TOPICS: [&str; 7] = [
+    System::SendGrid.topic(),
+    System::AmazonSes.topic(),
+    System::Segment.topic(),
+    System::Ga4.topic(),
+    System::CloudEvents.topic(),
+    System::Meta.topic(),
+    System::Canonical.topic(),
+];
+
+/// Where [`CONFIG`] sends what has to be refused.
+pub const DEAD_LETTERS: &str = "tidegauge.dead-letters";
