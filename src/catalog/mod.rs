@@ -2,7 +2,12 @@
 //!
 //! Names are written here and nowhere else: the pages, the alert rules, the
 //! dashboards and the metrics reference are all made from this table. One family
-//! per KPI and per measure is named by [`kpi_family`] and [`measure_family`].
+//! per KPI and per measure is named by [`kpi_family`] and [`measure_family`], the
+//! labels of a slice's fields by [`slice_labels`].
+
+mod labels;
+
+pub use labels::slice_labels;
 
 use crate::kpi::{KpiSpec, MeasureSpec, Unit};
 

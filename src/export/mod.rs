@@ -1,5 +1,23 @@
 //! `/metrics`, health, and the status page.
+//!
+//! In: a [`Report`] after each snapshot, over a watch channel, and the [`Site`] that
+//! stays. Out: pages over HTTP. Kept: the newest report, its encoded pages, when
+//! each verdict last changed, and a bounded history of the figures that the status
+//! page draws. Never done here: computing a figure or a verdict, or writing a
+//! metric name; those come from the snapshot and from [`crate::catalog`].
 
+mod format;
+mod model;
+mod openmetrics;
+mod pages;
+mod process;
 mod report;
+mod serve;
+mod site;
 
+pub use format::PageFormat;
+pub use pages::encode;
+pub use process::ProcessUse;
 pub use report::{DeadLetterReport, NotReady, PartitionReport, Report, TopicReport};
+pub use serve::serve;
+pub use site::Site;

@@ -86,17 +86,20 @@ pub enum NotReady {
     DeadLettersBlocked,
     /// The process is stopping.
     Stopping,
+    /// The engine has published nothing for a while; said by the pages themselves.
+    Stalled,
 }
 
 impl NotReady {
     /// All of them.
-    pub const ALL: [NotReady; 6] = [
+    pub const ALL: [NotReady; 7] = [
         NotReady::Starting,
         NotReady::BrokerDown,
         NotReady::CatchingUp,
         NotReady::Incomplete,
         NotReady::DeadLettersBlocked,
         NotReady::Stopping,
+        NotReady::Stalled,
     ];
 
     /// The label value.
@@ -108,20 +111,24 @@ impl NotReady {
             NotReady::Incomplete => "incomplete",
             NotReady::DeadLettersBlocked => "dead_letters_blocked",
             NotReady::Stopping => "stopping",
+            NotReady::Stalled => "stalled",
         }
     }
 
     /// One sentence for an operator.
     pub const fn says(self) -> &'static str {
         match self {
-            NotReady::Starting => "starting: not every partition has been looked at yet",
+            NotReady::Starting => "not every partition has been looked at yet",
             NotReady::BrokerDown => "no broker answers: figures stay right, for an older moment",
-            NotReady::CatchingUp => "catching up: the figures are more than a minute old",
+            NotReady::CatchingUp => "the figures are more than a minute old",
             NotReady::Incomplete => "a partition has been unreadable for more than a minute",
             NotReady::DeadLettersBlocked => {
                 "the dead-letter topic refuses, so consumption is paused: look at its existence and rights"
             }
             NotReady::Stopping => "stopping",
+            NotReady::Stalled => {
+                "the engine has published nothing for half a minute: look at its log"
+            }
         }
     }
 }

@@ -1,0 +1,179 @@
+//! The pipeline: readiness, freshness, ledgers, lag, and this process.
+
+use super::{Samples, Source};
+use crate::admit::{EventLedger, Ledger, RecordLedger};
+use crate::catalog::{self, Family};
+use crate::event::{IgnoreReason, RejectReason};
+use crate::export::{NotReady, Report, TopicReport};
+
+pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
+    readiness(source, sink);
+    process(source, sink);
+    if let Some(report) = source.report {
+        freshness(report, sink);
+        ledgers(report, sink);
+        recent(report, sink);
+        partitions(&report.topics, sink);
+        brokers(report, sink);
+    }
+}
+
+/// One sample without labels.
+fn single(family: &Family, value: Option<f64>) -> Samples {
+    let mut samples = Samples::of(family);
+    samples.add_some([], value);
+    samples
+}
+
+fn flag(family: &Family, flag: bool) -> Samples {
+    single(family, Some(f64::from(u8::from(flag))))
+}
+
+fn readiness(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
+    sink(flag(&catalog::READY, source.not_ready.is_empty()));
+    let mut reasons = Samples::of(&catalog::NOT_READY);
+    for reason in NotReady::ALL {
+        reasons.add_flag([("reason", reason.name())], source.not_ready.contains(&reason));
+    }
+    sink(reasons);
+}
+
+fn process(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
+    let mut build = Samples::of(&catalog::BUILD_INFO);
+    build.add([("version", source.site.version.as_str())], 1.0);
+    sink(build);
+    let mut config = Samples::of(&catalog::CONFIG_INFO);
+    config.add([("fingerprint", source.site.fingerprint.as_str())], 1.0);
+    sink(config);
+    let memory = source.process.resident_bytes.map(|bytes| bytes as f64);
+    sink(single(&catalog::MEMORY, memory));
+    sink(single(&catalog::CPU, source.process.cpu_seconds));
+}
+
+fn freshness(report: &Report, sink: &mut dyn FnMut(Samples)) {
+    let as_of = report.snapshot.as_ref().map(|snapshot| snapshot.as_of.as_secs_f64());
+    sink(single(&catalog::AS_OF, as_of));
+    sink(flag(&catalog::COMPLETE, report.complete));
+    sink(single(&catalog::COVERED_FROM, report.covered_from.map(|time| time.as_secs_f64())));
+    sink(single(&catalog::SNAPSHOT_SECONDS, Some(report.snapshot_took.as_secs_f64())));
+    sink(single(&catalog::START_TIME, Some(report.started_at.as_secs_f64())));
+}
+
+/// The ledger's counts by outcome and reason; a reason is empty where the outcome
+/// has none.
+type Outcomes = Vec<(&'static str, &'static str, u64)>;
+
+fn reasons(outcomes: &mut Outcomes, ignored: &[u64], rejected: &[u64]) {
+    let ignored = IgnoreReason::ALL.iter().map(|reason| reason.name()).zip(ignored);
+    let rejected = RejectReason::ALL.iter().map(|reason| reason.name()).zip(rejected);
+    outcomes.extend(ignored.map(|(reason, count)| ("ignored", reason, *count)));
+    outcomes.extend(rejected.map(|(reason, count)| ("rejected", reason, *count)));
+}
+
+fn record_outcomes(records: &RecordLedger) -> Outcomes {
+    let mut outcomes = vec![
+        ("read", "", records.read),
+        ("decoded", "", records.decoded),
+        ("empty", "", records.empty),
+    ];
+    reasons(&mut outcomes, &records.ignored, &records.rejected);
+    outcomes
+}
+
+fn event_outcomes(events: &EventLedger) -> Outcomes {
+    let mut outcomes = vec![
+        ("decoded", "", events.decoded),
+        ("counted", "", events.counted),
+        ("duplicate", "", events.duplicate),
+        ("late", "", events.late),
+        ("future", "", events.future),
+    ];
+    reasons(&mut outcomes, &events.ignored, &events.rejected);
+    outcomes
+}
+
+fn ledgers(report: &Report, sink: &mut dyn FnMut(Samples)) {
+    let mut records = Samples::of(&catalog::LEDGER_RECORDS);
+    let mut events = Samples::of(&catalog::LEDGER_EVENTS);
+    let mut unidentified = Samples::of(&catalog::UNIDENTIFIED);
+    for topic in &report.topics {
+        let name = topic.topic.as_str();
+        for (outcome, reason, count) in record_outcomes(&topic.ledger.records) {
+            let labels = [("topic", name), ("outcome", outcome), ("reason", reason)];
+            records.add(labels, count as f64);
+        }
+        for (outcome, reason, count) in event_outcomes(&topic.ledger.events) {
+            let labels = [("topic", name), ("outcome", outcome), ("reason", reason)];
+            events.add(labels, count as f64);
+        }
+        unidentified.add([("topic", name)], topic.ledger.events.unidentified as f64);
+    }
+    for samples in [records, events, unidentified] {
+        sink(samples);
+    }
+}
+
+/// The counts of `outcomes` with the reasons of one outcome added up.
+fn without_reasons(outcomes: Outcomes) -> Vec<(&'static str, u64)> {
+    let mut sums: Vec<(&'static str, u64)> = Vec::new();
+    for (outcome, _, count) in outcomes {
+        match sums.last_mut() {
+            Some((last, sum)) if *last == outcome => *sum += count,
+            _ => sums.push((outcome, count)),
+        }
+    }
+    sums
+}
+
+fn recent(report: &Report, sink: &mut dyn FnMut(Samples)) {
+    let mut records = Samples::of(&catalog::RECENT_RECORDS);
+    let mut events = Samples::of(&catalog::RECENT_EVENTS);
+    for topic in &report.topics {
+        let name = topic.topic.as_str();
+        let Ledger { records: of_records, events: of_events } = topic.recent.at(report.made_at);
+        for (outcome, count) in without_reasons(record_outcomes(&of_records)) {
+            records.add([("topic", name), ("outcome", outcome)], count as f64);
+        }
+        let unknown_type = of_events.ignored[IgnoreReason::UnknownType as usize];
+        let mut outcomes = without_reasons(event_outcomes(&of_events));
+        outcomes.push((IgnoreReason::UnknownType.name(), unknown_type));
+        for (outcome, count) in outcomes {
+            events.add([("topic", name), ("outcome", outcome)], count as f64);
+        }
+    }
+    sink(records);
+    sink(events);
+}
+
+fn partitions(topics: &[TopicReport], sink: &mut dyn FnMut(Samples)) {
+    let mut lag = Samples::of(&catalog::LAG_RECORDS);
+    let mut frontier = Samples::of(&catalog::FRONTIER);
+    for topic in topics {
+        for partition in &topic.partitions {
+            let number = partition.partition.to_string();
+            let labels = [("topic", topic.topic.as_str()), ("partition", number.as_str())];
+            lag.add_some(labels, partition.lag.map(|records| records as f64));
+            frontier.add_some(labels, partition.frontier.map(|time| time.as_secs_f64()));
+        }
+    }
+    sink(lag);
+    sink(frontier);
+}
+
+fn brokers(report: &Report, sink: &mut dyn FnMut(Samples)) {
+    let mut missing = Samples::of(&catalog::TOPIC_MISSING);
+    let existing = report.topics.iter().map(|topic| &topic.topic);
+    for topic in existing.filter(|topic| !report.missing_topics.contains(topic)) {
+        missing.add_flag([("topic", topic.as_str())], false);
+    }
+    for topic in &report.missing_topics {
+        missing.add_flag([("topic", topic.as_str())], true);
+    }
+    sink(missing);
+    sink(flag(&catalog::BROKERS_UP, report.brokers_up));
+    let mut letters = Samples::of(&catalog::DEAD_LETTERS);
+    letters.add([("state", "written")], report.dead_letters.written as f64);
+    letters.add([("state", "pending")], report.dead_letters.pending as f64);
+    sink(letters);
+    sink(flag(&catalog::DEAD_LETTERS_BLOCKED, report.dead_letters.blocked));
+}

@@ -1,0 +1,239 @@
+//! The pages over HTTP: paths, formats, compression, readiness, limits.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidegauge::export::{NotReady, Report, serve};
+use tokio::sync::{oneshot, watch};
+
+use super::fixture;
+
+/// A server on a free local port; it stops when this is dropped.
+struct Server {
+    address: SocketAddr,
+    reports: watch::Sender<Option<Arc<Report>>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Server {
+    fn start(report: Option<Report>) -> Self {
+        let (reports, receiver) = watch::channel(report.map(Arc::new));
+        let (stop, stopped) = oneshot::channel();
+        let (tell, address) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+                let _ = tell.send(listener.local_addr()?);
+                let shutdown = async {
+                    let _ = stopped.await;
+                };
+                serve(listener, receiver, Arc::new(fixture::site()), shutdown).await
+            })
+        });
+        let address = address.recv().expect("the server listens");
+        let server = Server { address, reports, stop: Some(stop), thread: Some(thread) };
+        server.settle();
+        server
+    }
+
+    /// Waits until the pages show the newest report.
+    fn settle(&self) {
+        let expected = self.reports.borrow().as_ref().map(|report| report.not_ready.is_empty());
+        for _ in 0..500 {
+            let (status, ..) = self.get("/readyz", &[]);
+            let starting = self.get("/readyz", &[]).2.starts_with("starting");
+            let shown = (!starting).then_some(status == 200);
+            if shown == expected {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("the pages never showed the report");
+    }
+
+    /// Status, headers as text, body.
+    fn request(&self, method: &str, path: &str, headers: &[&str]) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        for header in headers {
+            head.push_str(header);
+            head.push_str("\r\n");
+        }
+        head.push_str("\r\n");
+        stream.write_all(head.as_bytes()).expect("the request is sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("the answer is read");
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+        let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        let mut body = answer.split_off(end + 4);
+        if head.contains("transfer-encoding: chunked") {
+            body = unchunked(&body);
+        }
+        (status, head, body)
+    }
+
+    fn get(&self, path: &str, headers: &[&str]) -> (u16, String, String) {
+        let (status, head, body) = self.request("GET", path, headers);
+        (status, head, String::from_utf8(body).expect("text"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join().expect("the server does not panic");
+            assert!(ended.is_ok(), "{ended:?}");
+        }
+    }
+}
+
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(end) = body.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&body[..end]).expect("a size");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        whole.extend_from_slice(&body[end + 2..end + 2 + size]);
+        body = &body[end + 4 + size..];
+    }
+    whole
+}
+
+fn spring() -> Report {
+    fixture::story(&fixture::site(), 0)
+}
+
+#[test]
+fn metrics_come_in_the_format_that_is_asked_for() {
+    let server = Server::start(Some(spring()));
+    let (status, head, body) = server.get("/metrics", &[]);
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    assert!(body.starts_with("# HELP tidegauge_ready "), "{body}");
+    let (_, head, body) =
+        server.get("/metrics", &["Accept: application/openmetrics-text;version=1.0.0"]);
+    assert!(
+        head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{head}"
+    );
+    assert!(body.ends_with("\n# EOF\n"));
+}
+
+#[test]
+fn metrics_are_compressed_where_the_client_can_read_it() {
+    let server = Server::start(Some(spring()));
+    let (_, head, plain) = server.get("/metrics", &[]);
+    assert!(!head.contains("content-encoding"), "{head}");
+    let (status, head, packed) = server.request("GET", "/metrics", &["Accept-Encoding: gzip"]);
+    assert_eq!(status, 200);
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    assert!(packed.len() * 4 < plain.len(), "{} of {} bytes", packed.len(), plain.len());
+    let mut gzip = Command::new("gzip")
+        .arg("-dc")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("gzip runs: install it with `apt-get install gzip`");
+    let mut stdin = gzip.stdin.take().expect("a pipe");
+    let writer = std::thread::spawn(move || stdin.write_all(&packed));
+    let unpacked = gzip.wait_with_output().expect("gzip ends").stdout;
+    writer.join().expect("no panic").expect("gzip reads all of it");
+    assert_eq!(String::from_utf8_lossy(&unpacked), plain);
+}
+
+#[test]
+fn a_page_shows_the_newest_report() {
+    let server = Server::start(None);
+    let (_, _, body) = server.get("/metrics", &[]);
+    assert!(body.contains("\ntidegauge_ready 0\n"), "{body}");
+    assert!(!body.contains("tidegauge_as_of_timestamp_seconds"), "{body}");
+    server.reports.send_replace(Some(Arc::new(spring())));
+    server.settle();
+    let (_, _, body) = server.get("/metrics", &[]);
+    assert!(body.contains("\ntidegauge_ready 1\n"), "{body}");
+    assert!(body.contains("\ntidegauge_as_of_timestamp_seconds 1776158999\n"), "{body}");
+}
+
+#[test]
+fn readiness_says_why_not() {
+    let server = Server::start(None);
+    assert_eq!(server.get("/healthz", &[]).0, 200);
+    let (status, _, body) = server.get("/readyz", &[]);
+    assert_eq!(status, 503);
+    assert_eq!(body, "starting: not every partition has been looked at yet\n");
+
+    let mut report = spring();
+    report.not_ready = vec![NotReady::BrokerDown, NotReady::CatchingUp];
+    server.reports.send_replace(Some(Arc::new(report)));
+    server.settle();
+    let (status, _, body) = server.get("/readyz", &[]);
+    assert_eq!(status, 503);
+    assert_eq!(
+        body,
+        "broker_down: no broker answers: figures stay right, for an older moment\n\
+         catching_up: the figures are more than a minute old\n"
+    );
+    let (_, head, body) = server.get("/readyz", &["Accept: application/json"]);
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body["ready"], false);
+    assert_eq!(body["reasons"][1]["reason"], "catching_up");
+
+    server.reports.send_replace(Some(Arc::new(spring())));
+    server.settle();
+    assert_eq!(server.get("/readyz", &[]), (200, server.get("/readyz", &[]).1, "ready\n".into()));
+}
+
+#[test]
+fn heads_and_unknown_paths_and_methods_are_answered() {
+    let server = Server::start(Some(spring()));
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        let (status, _, body) = server.request("HEAD", path, &[]);
+        assert_eq!((status, body.len()), (200, 0), "HEAD {path}");
+    }
+    let (status, _, body) = server.get("/metric", &[]);
+    assert_eq!(status, 404);
+    assert!(body.contains("/metrics ") && body.contains("/readyz "), "{body}");
+    let (status, head, _) = server.request("POST", "/metrics", &["Content-Length: 0"]);
+    assert_eq!(status, 405);
+    assert!(head.contains("allow: get,head"), "{head}");
+}
+
+#[test]
+fn a_head_without_end_is_refused() {
+    let server = Server::start(Some(spring()));
+    let mut stream = TcpStream::connect(server.address).expect("a connection");
+    let header = format!("X-Long: {}\r\n", "x".repeat(8_000));
+    let mut sent = stream.write_all(b"GET /metrics HTTP/1.1\r\n");
+    for _ in 0..20 {
+        sent = sent.and_then(|()| stream.write_all(header.as_bytes()));
+    }
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        sent.is_err() || answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+        "the server read on: {answer}"
+    );
+    assert_eq!(server.get("/healthz", &[]).0, 200);
+}
+
+#[test]
+fn stopping_does_not_wait_for_idle_connections() {
+    let server = Server::start(Some(spring()));
+    let idle = TcpStream::connect(server.address).expect("a connection");
+    let begun = std::time::Instant::now();
+    drop(server);
+    assert!(begun.elapsed() < Duration::from_secs(3), "took {:?}", begun.elapsed());
+    drop(idle);
+}

@@ -1,0 +1,5 @@
+//! The pages, from a report to what a client receives.
+
+mod fixture;
+mod http;
+mod pages;

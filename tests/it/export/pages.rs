@@ -1,0 +1,199 @@
+//! The metrics page in both formats: golden files, and independent parsers.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::{env, fs};
+
+use tidegauge::export::{PageFormat, ProcessUse, Report, encode};
+use tidegauge::kpi::Quantity;
+
+use super::fixture;
+
+const PROCESS: ProcessUse =
+    ProcessUse { resident_bytes: Some(73_400_320), cpu_seconds: Some(12.5) };
+
+fn page(report: Option<&Report>, format: PageFormat) -> String {
+    let not_ready = report.map_or(&[][..], |report| &report.not_ready);
+    encode(&fixture::site(), report, not_ready, PROCESS, format)
+}
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Holds `page` against a file; `UPDATE_EXPECT=1` rewrites the file instead, but
+/// not where CI runs.
+#[track_caller]
+fn check_golden(file: &str, page: &str) {
+    let path = root("tests/golden").join(file);
+    if env::var_os("UPDATE_EXPECT").is_some() {
+        assert!(env::var_os("CI").is_none(), "UPDATE_EXPECT is refused in CI");
+        fs::write(&path, page).expect("the golden file is written");
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    let differs = golden.lines().zip(page.lines()).find(|(golden, page)| golden != page);
+    assert!(
+        golden == page,
+        "{file} differs, first at {differs:?}; if the page is right, rewrite the file with UPDATE_EXPECT=1"
+    );
+}
+
+/// Gives `page` to a program that reads it on standard input.
+#[track_caller]
+fn check_accepted(mut program: Command, page: &str, how_to_install: &str) {
+    let name = program.get_program().to_string_lossy().into_owned();
+    let child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{name}: {error}; {how_to_install}"));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let text = page.to_owned();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, text.as_bytes()));
+    let output = child.wait_with_output().expect("it ends");
+    let _ = writer.join();
+    assert!(
+        output.status.success(),
+        "{name} refuses the page:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[track_caller]
+fn check_promtool(page: &str) {
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]);
+    check_accepted(promtool, page, "install it with `apt-get install prometheus`");
+}
+
+/// A folder that holds PyPI's `prometheus_client`, installed there when it is not.
+fn python_packages() -> PathBuf {
+    let folder = root("target/python");
+    if !folder.join("prometheus_client").is_dir() {
+        let install = Command::new("python3")
+            .args(["-m", "pip", "install", "--quiet", "--target"])
+            .arg(&folder)
+            .arg("prometheus_client")
+            .output();
+        let installed = install.as_ref().is_ok_and(|output| output.status.success());
+        assert!(
+            installed,
+            "needs python3 and prometheus_client: `pip install --target target/python prometheus_client` failed: {install:?}"
+        );
+    }
+    folder
+}
+
+#[track_caller]
+fn check_strict_parser(page: &str) {
+    let mut python = Command::new("python3");
+    python.arg(root("tests/openmetrics_check.py")).env("PYTHONPATH", python_packages());
+    check_accepted(python, page, "install python3");
+}
+
+/// A spring in which one campaign is called `name`.
+fn with_campaign(name: &str) -> Report {
+    let mut report = fixture::story(&fixture::site(), 0);
+    let values: Arc<[Box<str>]> = Arc::new([name.into()]);
+    let snapshot = report.snapshot.as_mut().expect("a snapshot");
+    snapshot.slices[1].series[0].values = values.clone();
+    report.verdicts[0].values = values;
+    report
+}
+
+#[test]
+fn the_pages_are_as_they_were() {
+    let report = fixture::story(&fixture::site(), 0);
+    check_golden("metrics.txt", &page(Some(&report), PageFormat::Text));
+    check_golden("openmetrics.txt", &page(Some(&report), PageFormat::OpenMetrics));
+}
+
+#[test]
+fn promtool_accepts_the_text_page() {
+    let report = fixture::story(&fixture::site(), 0);
+    check_promtool(&page(Some(&report), PageFormat::Text));
+    check_promtool(&page(None, PageFormat::Text));
+}
+
+#[test]
+fn the_strict_parser_accepts_the_openmetrics_page() {
+    let report = fixture::story(&fixture::site(), 0);
+    check_strict_parser(&page(Some(&report), PageFormat::OpenMetrics));
+    check_strict_parser(&page(None, PageFormat::OpenMetrics));
+}
+
+#[test]
+fn any_campaign_name_is_a_label_value() {
+    let long = "x".repeat(10_240);
+    let names = [
+        "",
+        " ",
+        "a \"quoted\" name",
+        "back\\slash\\",
+        "line\nbreak\r\n\ttab",
+        "}{,=#",
+        "ü 🌱",
+        &long,
+    ];
+    for name in names {
+        let report = with_campaign(name);
+        let text = page(Some(&report), PageFormat::Text);
+        let escaped = name.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
+        let label = format!("campaign=\"{escaped}\"");
+        assert!(text.contains(&label), "{name:?} is not in the text page as {label:?}");
+        check_promtool(&text);
+        let open_metrics = page(Some(&report), PageFormat::OpenMetrics);
+        assert!(open_metrics.contains(&label), "{name:?} is not in the OpenMetrics page");
+        check_strict_parser(&open_metrics);
+    }
+}
+
+#[test]
+fn control_characters_stay_as_they_are() {
+    let report = with_campaign("bell\u{7} esc\u{1b} nul\u{0} del\u{7f} nel\u{85} ls\u{2028}");
+    check_promtool(&page(Some(&report), PageFormat::Text));
+    check_strict_parser(&page(Some(&report), PageFormat::OpenMetrics));
+}
+
+#[test]
+fn a_series_without_a_figure_is_absent() {
+    let mut report = fixture::story(&fixture::site(), 0);
+    let snapshot = report.snapshot.as_mut().expect("a snapshot");
+    let series = &mut snapshot.slices[0].series[0];
+    series.measures[0] = None;
+    series.measures[1] = Some(Quantity::Real(f64::NAN));
+    series.kpis[0] = None;
+    series.kpis[1] = series.kpis[1].map(|mut figure| {
+        figure.value = f64::INFINITY;
+        figure
+    });
+    let page = page(Some(&report), PageFormat::Text);
+    for family in [
+        "measure_emails_sent_messages",
+        "measure_emails_delivered_messages",
+        "emails_sent_messages",
+        "delivery_rate_ratio",
+    ] {
+        let absent = format!("tidegauge_{family}{{slice=\"all\",window=\"5m\"}}");
+        let present = format!("tidegauge_{family}{{slice=\"all\",window=\"1h\"}}");
+        assert!(!page.contains(&absent), "{absent} is on the page");
+        assert!(page.contains(&present), "{present} is not on the page");
+    }
+    assert!(!page.contains(" NaN") && !page.contains(" inf"));
+}
+
+#[test]
+fn every_family_stands_together_and_is_described_once() {
+    let report = fixture::story(&fixture::site(), 0);
+    let page = page(Some(&report), PageFormat::Text);
+    let mut described = Vec::new();
+    for line in page.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let name = rest.split(' ').next().expect("a name");
+            assert!(!described.contains(&name), "{name} is described twice");
+            described.push(name);
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().expect("a name");
+            assert_eq!(described.last(), Some(&name), "{line} stands in another family");
+        }
+    }
+}
