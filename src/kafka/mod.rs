@@ -1,1 +1,30 @@
 //! Everything that speaks to a broker.
+//!
+//! In: topics to read, and where to begin. Out: one closed enum of
+//! [`SourceEvent`]s on a bounded channel, dead letters in their topic, offsets
+//! committed under a group id of the instance's own. Kept: which partitions exist,
+//! how far each was read, which dead letters are not acknowledged yet.
+//!
+//! There is no group membership and so no rebalance: a source assigns itself all
+//! partitions of its topics. Nothing here looks into a record, and nothing is
+//! skipped without an event that says so. `rdkafka` is named in this module only.
+
+mod batch;
+mod client;
+mod dead_letters;
+mod discovery;
+mod ends;
+mod events;
+mod lookup;
+mod mock;
+mod settings;
+mod shared;
+mod source;
+mod truncate;
+
+pub use batch::{Position, RecordBatch, Records};
+pub use dead_letters::{DeadLetter, DeadLetterSettings, DeadLetterState, DeadLetters, Stopped};
+pub use events::{Folded, Gap, PartitionEnd, PartitionStart, SourceEvent};
+pub use mock::{DemoBroker, Producer};
+pub use settings::{SourceSettings, StartAt, TopicPattern};
+pub use source::{Source, start};

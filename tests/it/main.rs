@@ -2,3 +2,6 @@
 
 mod export;
 mod layers;
+mod kafka;
+mod kafka_dead_letters;
+mod support;

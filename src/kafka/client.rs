@@ -1,0 +1,251 @@
+//! librdkafka's settings, and what it says outside of records.
+//!
+//! Its own log lines are debug output: the state of the connection is reported once
+//! and then every minute by [`Shared`], and not at each of its many attempts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::SourceSettings;
+use super::shared::{Shared, lock};
+
+pub(super) type Consumer = BaseConsumer<Context>;
+
+/// How long a request to the brokers may take before it is tried again.
+pub(super) const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Settings that every client has, before what the user passes through.
+pub(super) fn base_config(brokers: &str, properties: &BTreeMap<String, String>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("client.id", "tidegauge")
+        .set("socket.keepalive.enable", "true")
+        .set("log.connection.close", "false")
+        // A broker that comes back is found within two seconds.
+        .set("reconnect.backoff.ms", "100")
+        .set("reconnect.backoff.max.ms", "2000");
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config.set("bootstrap.servers", brokers);
+    config
+}
+
+fn consumer_config(settings: &SourceSettings) -> ClientConfig {
+    let mut properties = BTreeMap::new();
+    let defaults = [
+        // Bounds the memory of what is fetched ahead: the second for all partitions
+        // together, so that a backlog of many partitions stays bounded, too.
+        ("queued.min.messages", "20000"),
+        ("queued.max.messages.kbytes", "65536"),
+        // By default a consumer that outruns the fetching waits a second.
+        ("fetch.queue.backoff.ms", "10"),
+        ("fetch.wait.max.ms", "250"),
+    ];
+    properties.extend(defaults.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    properties.extend(settings.properties.clone());
+    let mut config = base_config(&settings.brokers, &properties);
+    config
+        .set("group.id", &settings.group_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("allow.auto.create.topics", "false")
+        // Where to go on is decided here, and reported, never by the client.
+        .set("auto.offset.reset", "error");
+    config
+}
+
+/// The consumer that fetches the records.
+pub(super) fn reader(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaResult<Consumer> {
+    let mut config = consumer_config(settings);
+    // Says up to where a partition holds nothing but markers, see `Context::stats`.
+    config.set("statistics.interval.ms", "500");
+    config.create_with_context(Context::new(shared))
+}
+
+/// A client for requests only: they do not wait behind fetches on its connections.
+pub(super) fn prober(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaResult<Consumer> {
+    consumer_config(settings).create_with_context(Context::new(shared))
+}
+
+/// A consumer that reads one record of each partition and is thrown away.
+pub(super) fn peeker(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaResult<Consumer> {
+    let mut config = consumer_config(settings);
+    config
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        .set("queued.min.messages", "1")
+        .set("fetch.message.max.bytes", "1024");
+    config.create_with_context(Context::new(shared))
+}
+
+/// Where a partition's fetching last met its end.
+#[derive(Debug)]
+pub(super) struct EndReached {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+}
+
+/// Takes what librdkafka says outside of records.
+pub(super) struct Context {
+    shared: Arc<Shared>,
+    /// Callbacks served so far: a poll that gave nothing and served nothing has found
+    /// the queue empty.
+    served: AtomicU64,
+    ends_reached: Mutex<Vec<EndReached>>,
+}
+
+impl Context {
+    fn new(shared: &Arc<Shared>) -> Self {
+        Context {
+            shared: Arc::clone(shared),
+            served: AtomicU64::new(0),
+            ends_reached: Mutex::default(),
+        }
+    }
+
+    pub(super) fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_ends_reached(&self) -> Vec<EndReached> {
+        std::mem::take(&mut *lock(&self.ends_reached))
+    }
+
+    fn note(&self) {
+        self.served.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.note();
+        tracing::debug!(target: "librdkafka", facility, "{text}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.note();
+        let Some(code) = error.rdkafka_error_code() else { return };
+        match code {
+            RDKafkaErrorCode::AllBrokersDown => self.shared.doubt_brokers(),
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
+                self.shared.suspect_gap();
+            }
+            _ => match refusal(code) {
+                Some(refusal) => self.shared.fatal(refusal, None, reason),
+                None => self.shared.remember_trouble(reason),
+            },
+        }
+    }
+
+    /// `eof_offset` is set when a fetch finds nothing at the partition's end, and so
+    /// after the records before it were queued. It is the only sign of how far the
+    /// markers of transactions and the holes of compaction reach.
+    fn stats(&self, statistics: Statistics) {
+        self.note();
+        let mut ends = lock(&self.ends_reached);
+        for (topic, of_topic) in statistics.topics {
+            for partition in of_topic.partitions.values().filter(|p| p.eof_offset > 0) {
+                ends.push(EndReached {
+                    topic: topic.clone(),
+                    partition: partition.partition,
+                    offset: partition.eof_offset,
+                });
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        self.note();
+        self.shared.committed(result);
+    }
+}
+
+/// A refusal that no waiting mends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nobody is let in under this name.
+    Authentication,
+    /// A right on a topic is missing.
+    Topic,
+    /// A right on the consumer group is missing.
+    Group,
+    /// A right on the cluster is missing.
+    Cluster,
+}
+
+/// Whether an error is a refusal; all others are worth another attempt.
+pub(super) fn refusal(code: RDKafkaErrorCode) -> Option<Refusal> {
+    match code {
+        RDKafkaErrorCode::Authentication
+        | RDKafkaErrorCode::SaslAuthenticationFailed
+        | RDKafkaErrorCode::UnsupportedSASLMechanism => Some(Refusal::Authentication),
+        RDKafkaErrorCode::TopicAuthorizationFailed => Some(Refusal::Topic),
+        RDKafkaErrorCode::GroupAuthorizationFailed => Some(Refusal::Group),
+        RDKafkaErrorCode::ClusterAuthorizationFailed => Some(Refusal::Cluster),
+        _ => None,
+    }
+}
+
+/// What an operator has to grant, and to whom.
+pub(super) fn explain(
+    refusal: Refusal,
+    topic: Option<&str>,
+    group: &str,
+    properties: &BTreeMap<String, String>,
+    reason: &str,
+) -> String {
+    let principal = match properties.get("sasl.username") {
+        Some(user) => format!("`User:{user}`"),
+        None => "this client's principal (there is no `sasl.username`; a TLS certificate's \
+                 subject, or `User:ANONYMOUS`)"
+            .to_owned(),
+    };
+    let remedy = match (refusal, topic) {
+        (Refusal::Authentication, _) => format!(
+            "the brokers do not let in {principal}: look at `security.protocol`, \
+             `sasl.mechanism`, the name and the password"
+        ),
+        (Refusal::Topic, Some(topic)) => {
+            format!("{principal} needs the rights READ and DESCRIBE on the topic `{topic}`")
+        }
+        (Refusal::Topic, None) => {
+            format!("{principal} needs the rights READ and DESCRIBE on every declared topic")
+        }
+        (Refusal::Group, _) => format!("{principal} needs the right READ on the group `{group}`"),
+        (Refusal::Cluster, _) => {
+            format!("{principal} lacks a right on the cluster (DESCRIBE, IDEMPOTENT_WRITE)")
+        }
+    };
+    format!("not authorised: {remedy} (the broker says: {reason})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_right_the_principal_and_the_topic() {
+        let properties = BTreeMap::from([("sasl.username".to_owned(), "gauge".to_owned())]);
+        let text = explain(Refusal::Topic, Some("mail"), "tg.a", &properties, "denied");
+        assert_eq!(
+            text,
+            "not authorised: `User:gauge` needs the rights READ and DESCRIBE on the topic \
+             `mail` (the broker says: denied)"
+        );
+        let text = explain(Refusal::Group, None, "tg.a", &BTreeMap::new(), "denied");
+        assert!(text.contains("READ on the group `tg.a`"), "{text}");
+    }
+}

@@ -1,0 +1,105 @@
+//! Once a second, in a thread of its own: where the partitions end, and the commit.
+//!
+//! One request per broker says all the ends. The offsets to commit are those that
+//! the application handed in last; committing goes without membership in the group.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client::{Consumer, REQUEST_TIMEOUT, refusal};
+use super::shared::{Ends, Key, Shared, lock};
+use crate::event::EventTime;
+
+/// How often the ends are asked for.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The wait for callbacks between two looks at the wish to stop.
+const STEP: Duration = Duration::from_millis(50);
+
+pub(super) struct EndsAndCommits<C> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) prober: Arc<Consumer>,
+    pub(super) clock: Arc<C>,
+}
+
+impl<C: Fn() -> EventTime> EndsAndCommits<C> {
+    /// Runs until the source is closed; asks no more ends once it has stopped.
+    pub(super) fn run(self) {
+        let mut next = Instant::now();
+        while !self.shared.abandoned() {
+            if Instant::now() >= next {
+                next = Instant::now() + INTERVAL;
+                self.commit();
+                if !self.shared.stopped() {
+                    self.ask_ends();
+                }
+            }
+            // Serves the callbacks of commits, and keeps the queue of log lines empty.
+            let _ = self.prober.poll(STEP);
+        }
+    }
+
+    fn ask_ends(&self) {
+        let keys: Vec<Key> = lock(&self.shared.positions).keys().cloned().collect();
+        if keys.is_empty() {
+            return;
+        }
+        let at = (self.clock)();
+        match self.ends_of(&keys) {
+            Ok(ends) => *lock(&self.shared.ends) = Some(Ends { at, ends }),
+            Err(error) => {
+                if let Some(refusal) = error.rdkafka_error_code().and_then(refusal) {
+                    self.shared.fatal(refusal, None, &error.to_string());
+                }
+                tracing::debug!("where the partitions end is not known: {error}");
+                self.shared.doubt_brokers();
+            }
+        }
+    }
+
+    fn ends_of(&self, keys: &[Key]) -> KafkaResult<Vec<(Key, i64)>> {
+        let mut asked = TopicPartitionList::with_capacity(keys.len());
+        for (topic, partition) in keys {
+            asked.add_partition_offset(topic, *partition, Offset::End)?;
+        }
+        let answers = self.prober.offsets_for_times(asked, REQUEST_TIMEOUT)?;
+        let by_name: HashMap<(&str, i32), &Key> =
+            keys.iter().map(|key| ((&*key.0, key.1), key)).collect();
+        let mut ends = Vec::with_capacity(keys.len());
+        for answer in answers.elements() {
+            let Some(key) = by_name.get(&(answer.topic(), answer.partition())) else { continue };
+            match (answer.error(), answer.offset()) {
+                (Ok(()), Offset::Offset(end)) => {
+                    self.shared.readable(key);
+                    ends.push(((*key).clone(), end));
+                }
+                (Ok(()), _) => self.shared.unreadable(key, "the broker did not say its end"),
+                (Err(error), _) => self.shared.unreadable(key, &says(&error)),
+            }
+        }
+        Ok(ends)
+    }
+
+    fn commit(&self) {
+        let Some(offsets) = self.shared.next_commit() else { return };
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        let mut filled = Ok(());
+        for ((topic, partition), offset) in &offsets {
+            filled =
+                filled.and(list.add_partition_offset(topic, *partition, Offset::Offset(*offset)));
+        }
+        let sent = filled.and_then(|()| self.prober.commit(&list, CommitMode::Async));
+        if sent.is_err() {
+            self.shared.committed(sent);
+        }
+    }
+}
+
+fn says(error: &KafkaError) -> String {
+    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+}

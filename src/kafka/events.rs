@@ -1,0 +1,126 @@
+//! What a source says, as one closed enum.
+//!
+//! All of it comes through one channel and in order: a partition's start before
+//! its first batch, and the ends of the partitions after every batch that their
+//! `position` counts.
+
+use std::sync::Arc;
+
+use crate::event::EventTime;
+
+use super::RecordBatch;
+
+/// What a source says.
+#[derive(Debug)]
+pub enum SourceEvent {
+    /// Records, in the order of their offsets within each partition.
+    Batch(RecordBatch),
+    /// A partition is read from now on.
+    Partition(PartitionStart),
+    /// A partition is read no longer: its topic is gone, or has become smaller.
+    PartitionGone {
+        /// Its topic.
+        topic: Arc<str>,
+        /// Its number.
+        partition: i32,
+    },
+    /// Records were deleted before they could be read.
+    Gap(Gap),
+    /// The ends of partitions as the brokers said them.
+    Ends {
+        /// When they were asked, so that what was below the ends was there at that
+        /// moment.
+        at: EventTime,
+        /// One for each partition that answered.
+        ends: Vec<PartitionEnd>,
+    },
+    /// A declared topic does not exist. Said once, until it is found.
+    TopicMissing(String),
+    /// A topic that was missing exists now.
+    TopicFound(String),
+    /// Whether any broker answers. Said at first and on every change.
+    Brokers {
+        /// One does.
+        up: bool,
+    },
+    /// A partition cannot be read at the moment; said again at most once a minute.
+    Unreadable {
+        /// Its topic.
+        topic: Arc<str>,
+        /// Its number.
+        partition: i32,
+        /// Why, in the broker's words.
+        error: String,
+    },
+    /// Nothing will come of it until somebody changes something: a right or a
+    /// password is missing. The text says which.
+    Fatal(String),
+    /// The last event: the source has stopped, everything before it was read.
+    Closed,
+}
+
+/// Where the reading of a partition begins, and what that covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionStart {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its number.
+    pub partition: i32,
+    /// The first offset that is read.
+    pub start_offset: i64,
+    /// The first offset that the log still holds.
+    pub first_offset: i64,
+    /// From when on everything was read; `None` when nothing can be missing, because
+    /// offset 0 was read.
+    pub covered_from: Option<EventTime>,
+    /// The offset that was committed under the instance's group id before.
+    pub committed: Option<i64>,
+}
+
+/// Records between two offsets were deleted before they could be read: retention
+/// was faster, or the topic was created anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its number.
+    pub partition: i32,
+    /// The offset that would have been next.
+    pub from_offset: i64,
+    /// The offset at which reading goes on.
+    pub to_offset: i64,
+    /// From when on everything was read, now; `None` when the log begins at offset 0.
+    pub covered_from: Option<EventTime>,
+}
+
+/// A partition's end beside how far it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionEnd {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its number.
+    pub partition: i32,
+    /// The offset after the last record that may be read.
+    pub end_offset: i64,
+    /// The offset up to which the batches before this event reach; what is no record
+    /// (transaction markers, compacted ones) counts as read.
+    pub position: i64,
+}
+
+impl PartitionEnd {
+    /// Whether all that was there is read.
+    pub fn is_read(&self) -> bool {
+        self.position >= self.end_offset
+    }
+}
+
+/// How far a partition is folded, and its dead letters written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folded {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its number.
+    pub partition: i32,
+    /// The offset after the last one folded.
+    pub next_offset: i64,
+}

@@ -1,0 +1,200 @@
+//! Where a partition's reading begins, and what that covers.
+//!
+//! The end is asked before the look-up by time: when the look-up finds nothing, that
+//! end is the start, and a record that arrives in between is behind it. What each
+//! start covers, [`coverage`] says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client::{self, Consumer, REQUEST_TIMEOUT};
+use super::events::PartitionStart;
+use super::settings::{SourceSettings, StartAt};
+use super::shared::Shared;
+use crate::event::EventTime;
+
+/// Answers a logical offset, or a time in milliseconds, for each partition: one
+/// request per broker.
+pub(super) fn offsets(
+    prober: &Consumer,
+    topic: &str,
+    partitions: &[i32],
+    of: Offset,
+) -> KafkaResult<HashMap<i32, Offset>> {
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        asked.add_partition_offset(topic, *partition, of)?;
+    }
+    let answers = prober.offsets_for_times(asked, REQUEST_TIMEOUT)?;
+    let mut offsets = HashMap::with_capacity(partitions.len());
+    for answer in answers.elements() {
+        answer.error()?;
+        offsets.insert(answer.partition(), answer.offset());
+    }
+    Ok(offsets)
+}
+
+fn number(offsets: &HashMap<i32, Offset>, partition: i32) -> KafkaResult<i64> {
+    match offsets.get(&partition) {
+        Some(Offset::Offset(offset)) => Ok(*offset),
+        _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
+    }
+}
+
+/// Where the given partitions of a topic begin.
+pub(super) fn starts(
+    settings: &SourceSettings,
+    shared: &Arc<Shared>,
+    prober: &Consumer,
+    topic: &Arc<str>,
+    partitions: &[i32],
+    start: StartAt,
+    now: EventTime,
+) -> KafkaResult<Vec<PartitionStart>> {
+    let committed = committed(prober, topic, partitions)?;
+    let firsts = offsets(prober, topic, partitions, Offset::Beginning)?;
+    let ends = offsets(prober, topic, partitions, Offset::End)?;
+    let found = match start {
+        StartAt::Beginning => HashMap::new(),
+        StartAt::Time(time) => {
+            offsets(prober, topic, partitions, Offset::Offset(time.millis().max(0)))?
+        }
+    };
+    let mut starts = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let first_offset = number(&firsts, *partition)?;
+        let start_offset = match (start, found.get(partition)) {
+            (StartAt::Beginning, _) => first_offset,
+            (StartAt::Time(_), Some(Offset::Offset(offset))) => (*offset).max(first_offset),
+            (StartAt::Time(_), _) => number(&ends, *partition)?.max(first_offset),
+        };
+        starts.push(PartitionStart {
+            topic: Arc::clone(topic),
+            partition: *partition,
+            start_offset,
+            first_offset,
+            covered_from: None,
+            committed: committed.get(partition).copied(),
+        });
+    }
+    let above = |s: &PartitionStart| s.start_offset > s.first_offset;
+    let cut_off = |s: &PartitionStart| s.start_offset > 0 && !above(s);
+    let oldest = match start {
+        // Some partition holds a record from before the asked time, so that the
+        // topic reaches back at least that far.
+        StartAt::Time(time) if starts.iter().any(above) => time,
+        _ if starts.iter().any(cut_off) => {
+            let held: Vec<(i32, i64)> = starts
+                .iter()
+                .map(|s| (s.partition, s.first_offset))
+                .filter(|(partition, first)| {
+                    number(&ends, *partition).is_ok_and(|end| end > *first)
+                })
+                .collect();
+            oldest_timestamp(settings, shared, topic, &held)?.unwrap_or(now)
+        }
+        _ => now,
+    };
+    for s in &mut starts {
+        s.covered_from = coverage(s, start, oldest);
+    }
+    Ok(starts)
+}
+
+/// Minus infinity (`None`) where offset 0 is read, since a new partition has no past
+/// to miss; the asked time where the start lies above the log's first offset; else
+/// the timestamp of the oldest record that the topic still holds in any partition.
+fn coverage(start: &PartitionStart, at: StartAt, oldest: EventTime) -> Option<EventTime> {
+    match at {
+        _ if start.start_offset == 0 => None,
+        StartAt::Time(time) if start.start_offset > start.first_offset => Some(time),
+        _ => Some(oldest),
+    }
+}
+
+fn committed(prober: &Consumer, topic: &str, partitions: &[i32]) -> KafkaResult<HashMap<i32, i64>> {
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        asked.add_partition(topic, *partition);
+    }
+    let answers = prober.committed_offsets(asked, REQUEST_TIMEOUT)?;
+    let mut offsets = HashMap::new();
+    for answer in answers.elements() {
+        answer.error()?;
+        if let Offset::Offset(offset) = answer.offset() {
+            offsets.insert(answer.partition(), offset);
+        }
+    }
+    Ok(offsets)
+}
+
+/// The least timestamp among the first records of these partitions; `None` when they
+/// hold no record. Reads one fetch of each with a consumer of its own.
+pub(super) fn oldest_timestamp(
+    settings: &SourceSettings,
+    shared: &Arc<Shared>,
+    topic: &str,
+    firsts: &[(i32, i64)],
+) -> KafkaResult<Option<EventTime>> {
+    if firsts.is_empty() {
+        return Ok(None);
+    }
+    let peeker = client::peeker(settings, shared)?;
+    let mut assignment = TopicPartitionList::with_capacity(firsts.len());
+    for (partition, first) in firsts {
+        assignment.add_partition_offset(topic, *partition, Offset::Offset(*first))?;
+    }
+    peeker.assign(&assignment)?;
+    let deadline = Instant::now() + 2 * REQUEST_TIMEOUT;
+    let mut answered = HashMap::new();
+    while answered.len() < firsts.len() {
+        if Instant::now() >= deadline || shared.stopped() {
+            return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OperationTimedOut));
+        }
+        match peeker.poll(std::time::Duration::from_millis(50)) {
+            Some(Ok(message)) => {
+                let millis = message.timestamp().to_millis().filter(|millis| *millis >= 0);
+                answered.entry(message.partition()).or_insert(millis);
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                answered.entry(partition).or_insert(None);
+            }
+            Some(Err(_)) | None => {}
+        }
+    }
+    Ok(answered.into_values().flatten().min().map(EventTime::from_millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage_of_a_start() {
+        let asked = StartAt::Time(EventTime::from_secs(1_000));
+        let oldest = EventTime::from_secs(1_500);
+        let covers = |first_offset, start_offset, at| {
+            let start = PartitionStart {
+                topic: "mail".into(),
+                partition: 0,
+                start_offset,
+                first_offset,
+                covered_from: None,
+                committed: None,
+            };
+            coverage(&start, at, oldest).map(|time| time.micros() / 1_000_000)
+        };
+        assert_eq!(covers(0, 0, asked), None, "everything that ever was");
+        assert_eq!(covers(0, 7, asked), Some(1_000), "older records are there, unread");
+        assert_eq!(covers(5, 7, asked), Some(1_000));
+        assert_eq!(covers(5, 5, asked), Some(1_500), "retention was here first");
+        assert_eq!(covers(5, 5, StartAt::Beginning), Some(1_500));
+        assert_eq!(covers(0, 0, StartAt::Beginning), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! What a source needs to know.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::event::EventTime;
+
+/// What a source needs to know.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// `host:port`, comma-separated.
+    pub brokers: String,
+    /// `<group>.<instance>`: no other process may use it.
+    pub group_id: String,
+    /// Passed through to librdkafka (TLS, SASL, fetch sizes). The few on which
+    /// correctness hangs are set after these.
+    pub properties: BTreeMap<String, String>,
+    /// What to read.
+    pub topics: Vec<TopicPattern>,
+    /// Topics that no pattern matches, such as that of the dead letters.
+    pub excluded_topics: Vec<String>,
+    /// Where partitions begin that are there at the first look; later ones are read
+    /// from their beginning.
+    pub start: StartAt,
+    /// A batch holds at most this many records.
+    pub batch_records: usize,
+    /// A batch is sent on when it reaches this many bytes.
+    pub batch_bytes: usize,
+    /// Batches that wait in the channel at most; then polling stops.
+    pub channel_batches: usize,
+    /// How often topics and partitions are looked for.
+    pub discovery_interval: Duration,
+}
+
+impl SourceSettings {
+    /// The usual sizes: batches of 1,000 records or 1 MiB, 16 of them waiting, a look
+    /// for new partitions every 3 seconds.
+    pub fn new(
+        brokers: impl Into<String>,
+        group_id: impl Into<String>,
+        topics: Vec<TopicPattern>,
+        start: StartAt,
+    ) -> Self {
+        SourceSettings {
+            brokers: brokers.into(),
+            group_id: group_id.into(),
+            properties: BTreeMap::new(),
+            topics,
+            excluded_topics: Vec::new(),
+            start,
+            batch_records: 1_000,
+            batch_bytes: 1 << 20,
+            channel_batches: 16,
+            discovery_interval: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Where a partition that exists at the first look begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartAt {
+    /// At the first record whose timestamp is not before this time.
+    Time(EventTime),
+    /// At the oldest record.
+    Beginning,
+}
+
+/// One topic by name, or all that match.
+#[derive(Debug, Clone)]
+pub enum TopicPattern {
+    /// By name.
+    Exact(String),
+    /// All whose names match. Kafka's own (`__...`) are never meant.
+    Pattern(Regex),
+}
+
+impl TopicPattern {
+    /// A text that begins with `^` is a regular expression, as everywhere in Kafka's
+    /// clients; every other is a name.
+    pub fn parse(text: &str) -> Result<TopicPattern, String> {
+        if text.starts_with('^') {
+            let regex = Regex::new(text).map_err(|error| error.to_string())?;
+            return Ok(TopicPattern::Pattern(regex));
+        }
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if text.is_empty() || text.len() > 249 || text == "." || text == ".." {
+            return Err("a topic's name has 1 to 249 characters and is not `.` or `..`".to_owned());
+        }
+        match text.chars().find(|c| !legal(*c)) {
+            Some(c) => Err(format!(
+                "`{c}` cannot stand in a topic's name; a regular expression begins with `^`"
+            )),
+            None => Ok(TopicPattern::Exact(text.to_owned())),
+        }
+    }
+
+    /// Whether it means the topic of that name.
+    pub fn matches(&self, topic: &str) -> bool {
+        match self {
+            TopicPattern::Exact(name) => name == topic,
+            TopicPattern::Pattern(regex) => !topic.starts_with("__") && regex.is_match(topic),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caret_makes_a_pattern_and_everything_else_is_a_name() {
+        let means = |text: &str, topic: &str| TopicPattern::parse(text).unwrap().matches(topic);
+        assert!(means("mail.events", "mail.events"));
+        assert!(!means("mail.events", "mailxevents"));
+        assert!(means("^mail\\..*", "mail.events"));
+        assert!(!means("^.*", "__consumer_offsets"), "Kafka's own topics are never meant");
+    }
+
+    #[test]
+    fn what_cannot_be_a_topic_is_refused() {
+        for text in ["", "..", "mail events", "mail*", "^(", &"x".repeat(250)] {
+            assert!(TopicPattern::parse(text).is_err(), "{text:?} was accepted");
+        }
+    }
+}

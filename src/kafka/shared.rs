@@ -1,0 +1,255 @@
+//! What the threads of one source share: the wish to stop, how the brokers are,
+//! which offsets are to be committed, and the notes to the reading thread.
+//!
+//! Only the reading thread sends events, so that they stand in order; the others
+//! leave notes for it here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use rdkafka::error::KafkaResult;
+
+use super::SourceSettings;
+use super::client::{Refusal, explain, refusal};
+use super::events::{Folded, Gap, PartitionStart, SourceEvent};
+use crate::event::EventTime;
+
+/// Trouble that lasts is said again after this time.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
+/// A partition.
+pub(super) type Key = (std::sync::Arc<str>, i32);
+
+/// To the reading thread.
+#[derive(Debug)]
+pub(super) enum Note {
+    /// Read these from now on.
+    Start(Vec<PartitionStart>),
+    /// Read these no longer.
+    Gone(Vec<Key>),
+    /// Go on behind these gaps.
+    Gaps(Vec<Gap>),
+    /// Pass this on.
+    Say(SourceEvent),
+}
+
+/// The last answer about ends; a newer one replaces it.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) at: EventTime,
+    pub(super) ends: Vec<(Key, i64)>,
+}
+
+/// What the threads of one source share.
+pub(super) struct Shared {
+    group_id: String,
+    properties: BTreeMap<String, String>,
+    stop: AtomicBool,
+    abandon: AtomicBool,
+    pub(super) paused: AtomicBool,
+    notes: Sender<Note>,
+    /// Wakes the discovery before its time.
+    wake: Sender<()>,
+    brokers: Mutex<Brokers>,
+    fatal_said: AtomicBool,
+    gap_suspected: AtomicBool,
+    pub(super) ends: Mutex<Option<Ends>>,
+    /// How far each partition is read.
+    pub(super) positions: Mutex<HashMap<Key, i64>>,
+    commits: Mutex<Commits>,
+    unreadable: Mutex<HashMap<Key, Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Brokers {
+    up: Option<bool>,
+    trouble: String,
+    said: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Commits {
+    wanted: HashMap<Key, i64>,
+    in_flight: Option<HashMap<Key, i64>>,
+    done: HashMap<Key, i64>,
+}
+
+/// A poisoned lock means that a thread panicked between two simple assignments: what
+/// it guards is still whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn new(settings: &SourceSettings) -> (Self, Receiver<Note>, Receiver<()>) {
+        let (notes, noted) = unbounded();
+        let (wake, woken) = bounded(1);
+        let shared = Shared {
+            group_id: settings.group_id.clone(),
+            properties: settings.properties.clone(),
+            stop: AtomicBool::new(false),
+            abandon: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            notes,
+            wake,
+            brokers: Mutex::default(),
+            fatal_said: AtomicBool::new(false),
+            gap_suspected: AtomicBool::new(false),
+            ends: Mutex::default(),
+            positions: Mutex::default(),
+            commits: Mutex::default(),
+            unreadable: Mutex::default(),
+        };
+        (shared, noted, woken)
+    }
+
+    pub(super) fn note(&self, note: Note) {
+        // The reading thread is gone only when everything stops.
+        let _ = self.notes.send(note);
+    }
+
+    /// Read no further; what was read is still handed over.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        let _ = self.wake.try_send(());
+    }
+
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Not even hand over any more: nobody takes it.
+    pub(super) fn abandon(&self) {
+        self.stop();
+        self.abandon.store(true, Ordering::Release);
+    }
+
+    pub(super) fn abandoned(&self) -> bool {
+        self.abandon.load(Ordering::Acquire)
+    }
+
+    /// All connections are lost, or an idle one was closed: a metadata request tells.
+    pub(super) fn doubt_brokers(&self) {
+        let _ = self.wake.try_send(());
+    }
+
+    pub(super) fn remember_trouble(&self, reason: &str) {
+        lock(&self.brokers).trouble = reason.to_owned();
+    }
+
+    pub(super) fn brokers_answer(&self) {
+        let mut brokers = lock(&self.brokers);
+        if brokers.up != Some(true) {
+            if brokers.up == Some(false) {
+                tracing::info!("a broker answers again");
+            }
+            *brokers = Brokers { up: Some(true), ..Brokers::default() };
+            self.note(Note::Say(SourceEvent::Brokers { up: true }));
+        }
+    }
+
+    pub(super) fn brokers_silent(&self, error: &str) {
+        let mut brokers = lock(&self.brokers);
+        if brokers.up != Some(false) {
+            brokers.up = Some(false);
+            brokers.said = None;
+            self.note(Note::Say(SourceEvent::Brokers { up: false }));
+        }
+        if brokers.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
+            brokers.said = Some(Instant::now());
+            let detail = if brokers.trouble.is_empty() { error } else { &brokers.trouble };
+            tracing::warn!("no broker answers, and is tried again until one does: {detail}");
+        }
+    }
+
+    pub(super) fn fatal(&self, refusal: Refusal, topic: Option<&str>, reason: &str) {
+        if !self.fatal_said.swap(true, Ordering::Relaxed) {
+            let text = explain(refusal, topic, &self.group_id, &self.properties, reason);
+            tracing::error!("{text}");
+            self.note(Note::Say(SourceEvent::Fatal(text)));
+        }
+    }
+
+    pub(super) fn suspect_gap(&self) {
+        self.gap_suspected.store(true, Ordering::Release);
+        let _ = self.wake.try_send(());
+    }
+
+    pub(super) fn take_gap_suspicion(&self) -> bool {
+        self.gap_suspected.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn unreadable(&self, key: &Key, error: &str) {
+        let mut unreadable = lock(&self.unreadable);
+        if unreadable.get(key).is_some_and(|said| said.elapsed() < SAY_AGAIN) {
+            return;
+        }
+        unreadable.insert(key.clone(), Instant::now());
+        let (topic, partition) = key;
+        tracing::warn!("partition {partition} of `{topic}` cannot be read at the moment: {error}");
+        self.note(Note::Say(SourceEvent::Unreadable {
+            topic: topic.clone(),
+            partition: *partition,
+            error: error.to_owned(),
+        }));
+    }
+
+    pub(super) fn readable(&self, key: &Key) {
+        let mut unreadable = lock(&self.unreadable);
+        if !unreadable.is_empty() && unreadable.remove(key).is_some() {
+            tracing::info!("partition {} of `{}` can be read again", key.1, key.0);
+        }
+    }
+
+    pub(super) fn want_committed(&self, folded: Vec<Folded>) {
+        let wanted = &mut lock(&self.commits).wanted;
+        for Folded { topic, partition, next_offset } in folded {
+            wanted.insert((topic, partition), next_offset);
+        }
+    }
+
+    /// What is to be committed now; nothing while a commit is under way.
+    pub(super) fn next_commit(&self) -> Option<Vec<(Key, i64)>> {
+        let mut commits = lock(&self.commits);
+        if commits.in_flight.is_some() {
+            return None;
+        }
+        let changed: HashMap<Key, i64> = commits
+            .wanted
+            .iter()
+            .filter(|(key, offset)| commits.done.get(*key) != Some(offset))
+            .map(|(key, offset)| (key.clone(), *offset))
+            .collect();
+        if changed.is_empty() {
+            return None;
+        }
+        let list = changed.iter().map(|(key, offset)| (key.clone(), *offset)).collect();
+        commits.in_flight = Some(changed);
+        Some(list)
+    }
+
+    /// Whether all that was asked for is committed.
+    pub(super) fn all_committed(&self) -> bool {
+        let commits = lock(&self.commits);
+        commits.wanted.iter().all(|(key, offset)| commits.done.get(key) == Some(offset))
+    }
+
+    pub(super) fn committed(&self, result: KafkaResult<()>) {
+        let mut commits = lock(&self.commits);
+        let sent = commits.in_flight.take().unwrap_or_default();
+        match result {
+            Ok(()) => commits.done.extend(sent),
+            Err(error) => {
+                let refused = error.rdkafka_error_code().and_then(refusal);
+                if let Some(refusal) = refused {
+                    self.fatal(refusal, None, &error.to_string());
+                } else {
+                    tracing::debug!("offsets were not committed, and will be again: {error}");
+                }
+            }
+        }
+    }
+}
