@@ -1,7 +1,10 @@
 //! The one integration binary, so that librdkafka is linked once.
 
+mod artifacts;
+mod artifacts_fixture;
+mod artifacts_live;
 mod export;
-mod layers;
 mod kafka;
 mod kafka_dead_letters;
+mod layers;
 mod support;

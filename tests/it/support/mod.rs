@@ -1,3 +1,12 @@
-//! What several tests need.
+//! What several tests need: real servers and small stand-ins.
+//!
+//! Everything listens on the loopback only, waits for readiness with a deadline, and
+//! is ended by its own handle.
 
+pub(crate) mod alertmanager;
+pub(crate) mod dashboards;
+pub(crate) mod http;
 pub(crate) mod kafka;
+pub(crate) mod process;
+pub(crate) mod prometheus;
+pub(crate) mod webhook;

@@ -1,0 +1,279 @@
+//! The alert rules of declared objectives.
+//!
+//! One alert for each objective and slice value, however many instances there are:
+//! verdicts of ready instances are joined by job and instance, and the worst counts.
+
+use super::expression::{identity, of_ready, ready, select};
+use super::rule::{Rule, template_of};
+use super::words::{self, Style};
+use super::{OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
+use crate::catalog;
+use crate::event::Span;
+use crate::kpi::{Declarations, KpiSpec, SliceSpec};
+use crate::objective::{ObjectiveSpec, Severity, State, Target};
+
+/// How long nothing must be known of a literal objective before somebody is told.
+pub(super) const UNKNOWN_HOLD: Span = Span::from_secs(15 * 60);
+
+/// What the text of an alert says of the moment: templates in the rule file, the
+/// expected result in its tests.
+pub(super) struct Moment {
+    /// For each field of the slice, its value.
+    pub(super) values: Vec<String>,
+    /// The same, as they stand in an address.
+    pub(super) escaped_values: Vec<String>,
+    /// The figure that is judged.
+    pub(super) figure: String,
+    /// The sample behind it; `None` where the KPI has none.
+    pub(super) sample: Option<String>,
+    /// Why nothing can be said.
+    pub(super) reason: String,
+}
+
+/// One objective with what it refers to.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub(super) declarations: &'a Declarations,
+    pub(super) objective: &'a ObjectiveSpec,
+    pub(super) kpi: &'a KpiSpec,
+    pub(super) slice: &'a SliceSpec,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(declarations: &'a Declarations, objective: &'a ObjectiveSpec) -> Self {
+        Subject {
+            declarations,
+            objective,
+            kpi: &declarations.kpis[objective.kpi],
+            slice: &declarations.slices[objective.slice],
+        }
+    }
+
+    pub(super) fn window(&self) -> String {
+        self.slice.windows[self.objective.window].to_string()
+    }
+
+    pub(super) fn style(&self) -> Style {
+        Style::of_kpi(self.declarations, self.kpi)
+    }
+
+    pub(super) fn sample_style(&self) -> Option<Style> {
+        Style::of_sample(self.declarations, self.kpi)
+    }
+
+    /// The labels that the rule adds; those of the expression stand beside them.
+    pub(super) fn labels(&self, severity: Severity) -> Vec<(&'static str, String)> {
+        let mut labels = vec![
+            ("objective", self.objective.id.clone()),
+            ("kpi", self.kpi.id.clone()),
+            ("slice", self.slice.name.clone()),
+            ("window", self.window()),
+            ("owner", self.objective.owner.clone()),
+            ("severity", severity.name().to_owned()),
+        ];
+        if !self.objective.serves.is_empty() {
+            labels.push(("serves", self.objective.serves.clone()));
+        }
+        labels
+    }
+
+    /// The annotations of a miss. Everything from declarations passes `plain`,
+    /// which makes a template of it or leaves it as it is.
+    pub(super) fn missed_text(
+        &self,
+        moment: &Moment,
+        plain: fn(&str) -> String,
+    ) -> Vec<(&'static str, String)> {
+        let objective = self.objective;
+        let target = words::target(objective.target, &self.style());
+        let place = words::place(self.slice, &moment.values);
+        let title = words::title(&self.kpi.id);
+        let window = self.window();
+        let figure = &moment.figure;
+        let sample = match &moment.sample {
+            Some(sample) => format!(", from a sample of {sample}"),
+            None => String::new(),
+        };
+        let serves = match objective.serves.as_str() {
+            "" => String::new(),
+            serves => format!(" Serves: {}", plain(&words::sentence(serves))),
+        };
+        let mut text = vec![
+            (
+                "summary",
+                format!("{title} of {place} is {figure} over {window}; the target is {target}"),
+            ),
+            (
+                "description",
+                format!(
+                    "{} Over the last {window} of event time, {} of {place} is {figure}{sample}; \
+                     the target is {target}. Owner: {}{serves} Look at the dashboard of {place}, \
+                     then at whether the source changed what it sends.",
+                    plain(&words::sentence(&objective.help)),
+                    self.kpi.id,
+                    plain(&words::sentence(&objective.owner)),
+                ),
+            ),
+            ("figure", figure.clone()),
+            ("target", target),
+        ];
+        text.extend(moment.sample.clone().map(|sample| ("sample", sample)));
+        text.extend(self.links(moment, plain));
+        text
+    }
+
+    /// The annotations of an objective of which nothing is known for long.
+    pub(super) fn unknown_text(
+        &self,
+        moment: &Moment,
+        plain: fn(&str) -> String,
+    ) -> Vec<(&'static str, String)> {
+        let place = words::place(self.slice, &moment.values);
+        let mut text = vec![
+            (
+                "summary",
+                format!(
+                    "Nothing can be said of {} of {place} for 15 minutes: {}",
+                    self.kpi.id, moment.reason
+                ),
+            ),
+            (
+                "description",
+                format!(
+                    "Objective {}: {} Its verdict over {} is unknown, reason {}. no_data: does the \
+                     source still send, and under this name? small_sample: is the minimum sample \
+                     too high for this traffic? warming_up: the window reaches back beyond what \
+                     was read.",
+                    self.objective.id,
+                    plain(&words::sentence(&self.objective.help)),
+                    self.window(),
+                    moment.reason,
+                ),
+            ),
+        ];
+        text.extend(self.links(moment, plain));
+        text
+    }
+
+    fn links(&self, moment: &Moment, plain: fn(&str) -> String) -> Vec<(&'static str, String)> {
+        let mut dashboard = format!(
+            "/d/{}?var-window={}",
+            super::dashboard::uid_of_slice(self.slice),
+            self.window()
+        );
+        for (field, value) in self.slice.fields.iter().zip(&moment.escaped_values) {
+            dashboard.push_str(&format!("&var-{}={value}", field.name()));
+        }
+        let mut links = vec![("dashboard", dashboard)];
+        links.extend(self.objective.runbook.as_ref().map(|url| ("runbook_url", plain(url))));
+        links
+    }
+
+    /// The moment as templates.
+    fn templates(&self) -> Moment {
+        let labels: Vec<String> =
+            self.slice.fields.iter().map(|field| format!("$labels.{}", field.name())).collect();
+        let worst = match self.objective.target {
+            Target::AtLeast(_) => "min",
+            Target::AtMost(_) | Target::Between(..) => "max",
+        };
+        let figure = self.template_of_family(&catalog::OBJECTIVE_VALUE, worst, &self.style());
+        let sample = self
+            .sample_style()
+            .map(|style| self.template_of_family(&catalog::OBJECTIVE_SAMPLE, "max", &style));
+        Moment {
+            values: labels.iter().map(|label| format!("{{{{ {label} }}}}")).collect(),
+            escaped_values: labels
+                .iter()
+                .map(|label| format!("{{{{ {label} | urlquery }}}}"))
+                .collect(),
+            figure,
+            sample,
+            reason: self.template_of_reason(),
+        }
+    }
+
+    /// A selector of a family's series for the alert's own slice value, as the
+    /// format of `printf`, and the labels that fill it.
+    fn selector_format(&self, family: &catalog::Family) -> (String, String) {
+        let mut matchers = format!("objective=\"{}\"", self.objective.id);
+        let mut fills = String::new();
+        for field in &self.slice.fields {
+            matchers.push_str(&format!(",{}=%q", field.name()));
+            fills.push_str(&format!(" $labels.{}", field.name()));
+        }
+        (select(family, &matchers), fills)
+    }
+
+    fn template_of_family(&self, family: &catalog::Family, worst: &str, style: &Style) -> String {
+        let (selector, fills) = self.selector_format(family);
+        format!(
+            "{{{{ with printf `{worst}({})`{fills} | query }}}}{{{{ . | first | value | {} }}}}{}\
+             {{{{ else }}}}{NO_FIGURE}{{{{ end }}}}",
+            of_ready(&selector),
+            style.pipe(),
+            style.tail(),
+        )
+    }
+
+    fn template_of_reason(&self) -> String {
+        let (selector, fills) = self.selector_format(&catalog::OBJECTIVE_UNKNOWN);
+        format!(
+            "{{{{ with printf `{} == 1`{fills} | query }}}}{{{{ . | first | label \"reason\" }}}}\
+             {{{{ else }}}}not given{{{{ end }}}}",
+            of_ready(&selector),
+        )
+    }
+}
+
+/// What stands for a figure while no ready instance exports it.
+pub(super) const NO_FIGURE: &str = "not known at present";
+
+/// The rules of all objectives: those of misses, then those of what is unknown.
+pub(super) fn rules(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Vec<Rule> {
+    let subjects = || objectives.iter().map(|objective| Subject::new(declarations, objective));
+    let missed = subjects().map(|subject| missed_rule(&subject));
+    let unknown = subjects()
+        .filter(|subject| subject.objective.is_literal())
+        .map(|subject| unknown_rule(&subject));
+    missed.chain(unknown).collect()
+}
+
+fn state_matchers(objective: &ObjectiveSpec, state: State) -> String {
+    format!("objective=\"{}\",state=\"{}\"", objective.id, state.name())
+}
+
+fn missed_rule(subject: &Subject<'_>) -> Rule {
+    let objective = subject.objective;
+    let by = identity(subject.slice);
+    let state = select(&catalog::OBJECTIVE_STATE, &state_matchers(objective, State::Missed));
+    let ready = ready();
+    let expr = format!(
+        "(\n  max by ({by}) (\n    {state}\n    and on (job, instance) ({ready})\n  ) == 1\n)\n\
+         or\n(\n  max by ({by}) (\n    ALERTS{{alertname=\"{OBJECTIVE_MISSED}\",\
+         objective=\"{}\",alertstate=\"firing\"}}\n  )\n  unless on () ({ready})\n)",
+        objective.id
+    );
+    Rule {
+        alert: OBJECTIVE_MISSED,
+        expr,
+        hold: objective.hold,
+        keep_firing: objective.keep_firing,
+        labels: subject.labels(objective.severity),
+        annotations: subject.missed_text(&subject.templates(), template_of),
+    }
+}
+
+fn unknown_rule(subject: &Subject<'_>) -> Rule {
+    let by = identity(subject.slice);
+    let state =
+        select(&catalog::OBJECTIVE_STATE, &state_matchers(subject.objective, State::Unknown));
+    Rule {
+        alert: OBJECTIVE_UNKNOWN,
+        expr: format!("min by ({by}) (\n  {state}\n  and on (job, instance) ({})\n) == 1", ready()),
+        hold: UNKNOWN_HOLD,
+        keep_firing: Span::ZERO,
+        labels: subject.labels(Severity::Low),
+        annotations: subject.unknown_text(&subject.templates(), template_of),
+    }
+}

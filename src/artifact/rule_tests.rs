@@ -1,0 +1,295 @@
+//! Unit tests of the generated rules, for `promtool test rules`, generated too.
+//!
+//! For each objective: two instances of which one misses, with another slice value
+//! that is met; a miss on an instance that is not ready; a restart of all instances
+//! in the midst of a miss; and for a literal objective a quarter of an hour of
+//! `unknown`.
+
+use std::fmt::Write;
+
+use super::objective_rules::{Moment, NO_FIGURE, Subject, UNKNOWN_HOLD};
+use super::rule::{quoted, scalar};
+use super::words;
+use super::{Artifact, OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
+use crate::catalog::{self, Family};
+use crate::kpi::Declarations;
+use crate::objective::{ObjectiveSpec, Severity, State, Target, UnknownReason};
+
+const PATH: &str = "prometheus/tidegauge.rules.test.yml";
+/// What the figure's sample is in every test.
+const SAMPLE: f64 = 4_321.0;
+
+const HEADER: &str = "\
+# Unit tests of tidegauge.rules.yml, generated with it:
+#   promtool test rules tidegauge.rules.test.yml
+
+rule_files:
+  - tidegauge.rules.yml
+evaluation_interval: 1m
+
+";
+
+/// The unit tests of [`super::rules`], to stand in the same folder.
+pub fn rule_tests(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Vec<Artifact> {
+    if objectives.is_empty() {
+        return Vec::new();
+    }
+    let mut text = format!("{HEADER}tests:\n");
+    for objective in objectives {
+        let case = Case::new(declarations, objective);
+        case.one_of_two_misses(&mut text);
+        case.only_an_unready_one_misses(&mut text);
+        case.all_restart(&mut text);
+        if objective.is_literal() {
+            case.unknown_for_long(&mut text);
+        }
+    }
+    vec![Artifact { path: PATH.to_owned(), text }]
+}
+
+struct Case<'a> {
+    subject: Subject<'a>,
+    /// The slice values that the tests are about.
+    values: Vec<String>,
+    /// Minutes until a miss fires.
+    hold: i64,
+    /// Minutes that the alert outlives its expression.
+    keep: i64,
+    /// A figure that misses.
+    missing: f64,
+}
+
+impl<'a> Case<'a> {
+    fn new(declarations: &'a Declarations, objective: &'a ObjectiveSpec) -> Self {
+        let subject = Subject::new(declarations, objective);
+        let values = objective
+            .selector
+            .iter()
+            .map(|selected| selected.clone().unwrap_or_else(|| "spring sale".to_owned()))
+            .collect();
+        let missing = match objective.target {
+            Target::AtMost(0.0) => 1.0,
+            Target::AtLeast(0.0) => -1.0,
+            Target::AtMost(bound) | Target::Between(_, bound) => bound + bound.abs(),
+            Target::AtLeast(bound) => bound - bound.abs() / 2.0,
+        };
+        let (hold, keep) = (words::minutes(objective.hold), words::minutes(objective.keep_firing));
+        Case { subject, values, hold, keep, missing }
+    }
+
+    fn start(&self, text: &mut String, what: &str) {
+        let name = format!("{}: {what}", self.subject.objective.id);
+        let _ = writeln!(text, "  - name: {}\n    interval: 1m\n    input_series:", scalar(&name));
+    }
+
+    /// The samples of one series of one instance.
+    fn series(
+        &self,
+        text: &mut String,
+        family: &Family,
+        instance: &str,
+        own: &[(&str, &str)],
+        values: Option<&[String]>,
+        samples: &str,
+    ) {
+        let mut labels = vec![("job", "tidegauge".to_owned()), ("instance", instance.to_owned())];
+        labels.extend(own.iter().map(|&(name, value)| (name, value.to_owned())));
+        if let Some(values) = values {
+            let slice = self.subject.slice;
+            labels.push(("objective", self.subject.objective.id.clone()));
+            labels.push(("slice", slice.name.clone()));
+            labels
+                .extend(slice.fields.iter().map(|field| field.name()).zip(values.iter().cloned()));
+        }
+        let matchers: Vec<String> =
+            labels.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+        let series = format!("{}{{{}}}", family.name, matchers.join(","));
+        let _ = writeln!(
+            text,
+            "      - series: {}\n        values: {}",
+            scalar(&series),
+            scalar(samples)
+        );
+    }
+
+    fn ready(&self, text: &mut String, instance: &str, samples: &str) {
+        self.series(text, &catalog::READY, instance, &[], None, samples);
+    }
+
+    fn state(
+        &self,
+        text: &mut String,
+        instance: &str,
+        state: State,
+        values: &[String],
+        samples: &str,
+    ) {
+        let own = [("state", state.name())];
+        self.series(text, &catalog::OBJECTIVE_STATE, instance, &own, Some(values), samples);
+    }
+
+    /// The figure that misses and its sample, on one instance; `samples` writes a
+    /// constant value over time.
+    fn figures(&self, text: &mut String, instance: &str, samples: impl Fn(f64) -> String) {
+        let values = Some(self.values.as_slice());
+        self.series(text, &catalog::OBJECTIVE_VALUE, instance, &[], values, &samples(self.missing));
+        if self.subject.kpi.sample.is_some() {
+            self.series(text, &catalog::OBJECTIVE_SAMPLE, instance, &[], values, &samples(SAMPLE));
+        }
+    }
+
+    fn one_of_two_misses(&self, text: &mut String) {
+        self.start(text, "one of two ready instances says missed");
+        let long = format!("x{}", self.hold + 10);
+        for (instance, missed) in [("a", 1), ("b", 0)] {
+            self.ready(text, instance, &format!("1+0{long}"));
+            self.state(text, instance, State::Missed, &self.values, &format!("{missed}+0{long}"));
+        }
+        if let Some(others) = self.other_values() {
+            for instance in ["a", "b"] {
+                self.state(text, instance, State::Missed, &others, &format!("0+0{long}"));
+            }
+        }
+        self.figures(text, "a", |value| format!("{value}+0{long}"));
+        text.push_str("    alert_rule_test:\n");
+        if self.hold > 0 {
+            self.silent(text, OBJECTIVE_MISSED, self.hold - 1);
+        }
+        self.missed(text, self.hold + 1, true);
+    }
+
+    fn only_an_unready_one_misses(&self, text: &mut String) {
+        self.start(text, "only an instance that is not ready says missed");
+        let long = format!("x{}", self.hold + 10);
+        for (instance, ready, missed) in [("a", 0, 1), ("b", 1, 0)] {
+            self.ready(text, instance, &format!("{ready}+0{long}"));
+            self.state(text, instance, State::Missed, &self.values, &format!("{missed}+0{long}"));
+        }
+        text.push_str("    alert_rule_test:\n");
+        self.silent(text, OBJECTIVE_MISSED, self.hold + 5);
+    }
+
+    /// Missed until the hold is over; ten minutes not ready; ten minutes gone; five
+    /// minutes missed again; then unknown.
+    fn all_restart(&self, text: &mut String) {
+        self.start(text, "stays while no instance is ready, until a ready one says unknown");
+        let first = self.hold + 2;
+        let last = self.keep + 10;
+        self.ready(text, "a", &format!("1+0x{first} 0+0x9 stale _x9 1+0x4 1+0x{last}"));
+        let missed = format!("1+0x{first} 0+0x9 stale _x9 1+0x4 0+0x{last}");
+        self.state(text, "a", State::Missed, &self.values, &missed);
+        let unknown = format!("0+0x{first} 1+0x9 stale _x9 0+0x4 1+0x{last}");
+        self.state(text, "a", State::Unknown, &self.values, &unknown);
+        self.figures(text, "a", |value| {
+            format!("{value}+0x{} stale _x9 {value}+0x{}", first + 10, last + 5)
+        });
+        text.push_str("    alert_rule_test:\n");
+        self.missed(text, first, true);
+        self.missed(text, first + 10, false);
+        self.missed(text, first + 20, false);
+        self.missed(text, first + 25, true);
+        self.silent(text, OBJECTIVE_MISSED, first + 25 + self.keep + 2);
+    }
+
+    fn unknown_for_long(&self, text: &mut String) {
+        self.start(text, "unknown on ready instances for 15 minutes");
+        self.ready(text, "a", "1+0x30");
+        self.state(text, "a", State::Unknown, &self.values, "1+0x30");
+        let reason = UnknownReason::NoData.name();
+        let own = [("reason", reason)];
+        let values = Some(self.values.as_slice());
+        self.series(text, &catalog::OBJECTIVE_UNKNOWN, "a", &own, values, "1+0x30");
+        text.push_str("    alert_rule_test:\n");
+        let hold = words::minutes(UNKNOWN_HOLD);
+        self.silent(text, OBJECTIVE_UNKNOWN, hold - 1);
+        let moment = Moment { reason: reason.to_owned(), ..self.moment(false) };
+        let annotations = self.subject.unknown_text(&moment, str::to_owned);
+        self.expect(text, OBJECTIVE_UNKNOWN, hold + 1, Severity::Low, &annotations);
+        self.silent(text, OBJECTIVE_MISSED, hold + 1);
+    }
+
+    /// Values of the slice that the alert must not be about; `None` where there are
+    /// no others.
+    fn other_values(&self) -> Option<Vec<String>> {
+        let free = self.subject.objective.selector.iter().position(Option::is_none)?;
+        let mut others = self.values.clone();
+        others[free] = "autumn".to_owned();
+        Some(others)
+    }
+
+    fn moment(&self, figure: bool) -> Moment {
+        let known = |text: String| if figure { text } else { NO_FIGURE.to_owned() };
+        Moment {
+            values: self.values.clone(),
+            escaped_values: self.values.iter().map(|value| query_escape(value)).collect(),
+            figure: known(self.subject.style().show(self.missing)),
+            sample: self.subject.sample_style().map(|style| known(style.show(SAMPLE))),
+            reason: String::new(),
+        }
+    }
+
+    fn silent(&self, text: &mut String, alert: &str, minute: i64) {
+        let _ = writeln!(
+            text,
+            "      - eval_time: {minute}m\n        alertname: {alert}\n        exp_alerts: []"
+        );
+    }
+
+    fn missed(&self, text: &mut String, minute: i64, figure: bool) {
+        let annotations = self.subject.missed_text(&self.moment(figure), str::to_owned);
+        let severity = self.subject.objective.severity;
+        self.expect(text, OBJECTIVE_MISSED, minute, severity, &annotations);
+    }
+
+    fn expect(
+        &self,
+        text: &mut String,
+        alert: &str,
+        minute: i64,
+        severity: Severity,
+        annotations: &[(&str, String)],
+    ) {
+        let _ = writeln!(
+            text,
+            "      - eval_time: {minute}m\n        alertname: {alert}\n        exp_alerts:\n          \
+             - exp_labels:"
+        );
+        let mut labels = self.subject.labels(severity);
+        let fields = self.subject.slice.fields.iter().map(|field| field.name());
+        let of_slice: Vec<(&str, String)> = fields.zip(self.values.iter().cloned()).collect();
+        for (name, value) in labels.drain(..).chain(of_slice) {
+            let _ = writeln!(text, "              {name}: {}", scalar(&value));
+        }
+        text.push_str("            exp_annotations:\n");
+        for (name, value) in annotations {
+            let _ = writeln!(text, "              {name}: {}", scalar(value));
+        }
+    }
+}
+
+/// As Go's `urlquery` writes it.
+fn query_escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b' ' => escaped.push('+'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            byte => {
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::query_escape;
+
+    #[test]
+    fn addresses_are_escaped_as_the_templates_do() {
+        assert_eq!(query_escape("spring sale & more/ü"), "spring+sale+%26+more%2F%C3%BC");
+    }
+}

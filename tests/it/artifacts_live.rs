@@ -1,0 +1,166 @@
+//! The generated rules in a real Prometheus, with a real Alertmanager behind it and
+//! a page of metrics that the test writes.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use tidegauge::artifact;
+
+use crate::artifacts_fixture::{declarations, objectives};
+use crate::support::alertmanager::AlertmanagerServer;
+use crate::support::dashboards;
+use crate::support::http::MetricsPage;
+use crate::support::prometheus::{PrometheusServer, PrometheusSpec};
+use crate::support::webhook::WebhookReceiver;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A page on which one campaign's spike objective stands as told.
+fn page(ready: bool, state: &str, figure: f64) -> String {
+    let mut page = format!(
+        "tidegauge_ready {}\ntidegauge_as_of_timestamp_seconds 4e9\n\
+         tidegauge_build_info{{version=\"0\"}} 1\n",
+        u8::from(ready)
+    );
+    for one in ["met", "at_risk", "missed", "unknown"] {
+        for (campaign, state) in [("spring", state), ("autumn", "met")] {
+            let value = u8::from(one == state);
+            let _ = writeln!(
+                page,
+                "tidegauge_objective_state{{objective=\"unsubscribe_spike\",state=\"{one}\",\
+                 slice=\"campaign\",campaign=\"{campaign}\"}} {value}"
+            );
+        }
+    }
+    for (family, value) in
+        [("tidegauge_objective_value", figure), ("tidegauge_objective_sample", 1_234.0)]
+    {
+        let _ = writeln!(
+            page,
+            "{family}{{objective=\"unsubscribe_spike\",slice=\"campaign\",campaign=\"spring\"}} {value}"
+        );
+    }
+    page
+}
+
+#[test]
+fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
+    let (first, second) = (
+        MetricsPage::start(&page(true, "met", 0.001)),
+        MetricsPage::start(&page(true, "met", 0.001)),
+    );
+    let webhook = WebhookReceiver::start();
+    let alertmanager = AlertmanagerServer::start(&webhook.url());
+    let mut objectives = objectives();
+    objectives[0].keep_firing = tidegauge::event::Span::from_secs(2);
+    let rules = artifact::rules(&declarations(), &objectives);
+    let prometheus = PrometheusServer::start(PrometheusSpec {
+        targets: &[first.address(), second.address()],
+        rules: Some(&rules[0].text),
+        alertmanager: Some(alertmanager.base()),
+        interval: Some("1s"),
+    });
+
+    // Everything is met: rules are evaluated, and nothing fires.
+    prometheus.wait_for("count(tidegauge_ready == 1)", PATIENCE, |found| {
+        found.first().is_some_and(|(_, count)| *count == 2.0)
+    });
+    prometheus.wait_for(
+        "min(time() - prometheus_rule_group_last_evaluation_timestamp_seconds) or vector(0)",
+        PATIENCE,
+        |found| found.first().is_some_and(|(_, age)| *age >= 0.0),
+    );
+    assert!(prometheus.query("ALERTS{alertname=\"TidegaugeObjectiveMissed\"}").is_empty());
+    assert!(webhook.all().is_empty(), "{:?}", webhook.all());
+
+    // One of the two instances sees the spike.
+    first.set(Some(page(true, "missed", 0.0325)));
+    let fired =
+        webhook.wait_for(PATIENCE, |alert| alert.label("alertname") == "TidegaugeObjectiveMissed");
+    assert_eq!(fired.status, "firing");
+    for (label, value) in [
+        ("objective", "unsubscribe_spike"),
+        ("kpi", "unsubscribe_per_delivered"),
+        ("slice", "campaign"),
+        ("campaign", "spring"),
+        ("window", "5m"),
+        ("owner", "email-team"),
+        ("severity", "critical"),
+    ] {
+        assert_eq!(fired.label(label), value, "label {label}");
+    }
+    assert_eq!(
+        fired.annotation("summary"),
+        "Unsubscribe per delivered of campaign spring is 3.25% over 5m; the target is at most 2%"
+    );
+    assert!(
+        fired.annotation("description").contains("from a sample of 1234 messages"),
+        "{fired:?}"
+    );
+    assert_eq!(fired.annotation("runbook_url"), "https://runbooks.example/unsubscribes");
+    // To the place of its severity and to that of its owner.
+    for receiver in ["critical", "email-team-critical"] {
+        webhook.wait_for(PATIENCE, |alert| {
+            alert.receiver == receiver && alert.label("objective") == "unsubscribe_spike"
+        });
+    }
+
+    // Both restart: one says that it is not ready, the other cannot be scraped.
+    let firing = "ALERTS{alertname=\"TidegaugeObjectiveMissed\",alertstate=\"firing\"}";
+    let since = "max(ALERTS_FOR_STATE{alertname=\"TidegaugeObjectiveMissed\"})";
+    let active_since = prometheus.query(since);
+    first.set(Some(page(false, "unknown", 0.0325)));
+    second.set(None);
+    prometheus.wait_for("absent(tidegauge_ready == 1)", PATIENCE, |found| !found.is_empty());
+    // Longer than the alert outlives its expression without its own series.
+    prometheus.wait_for(
+        "count_over_time((absent(tidegauge_ready == 1))[5s:1s])",
+        PATIENCE,
+        |found| found.first().is_some_and(|(_, seconds)| *seconds >= 5.0),
+    );
+    assert_eq!(prometheus.query(firing).len(), 1, "it stays while no instance is ready");
+
+    // Back, and still missed: the same alert, not a new one.
+    first.set(Some(page(true, "missed", 0.04)));
+    prometheus.wait_for("tidegauge_ready == 1", PATIENCE, |found| !found.is_empty());
+    assert_eq!(prometheus.query(since), active_since, "it did not fire anew");
+    assert!(
+        webhook.all().iter().all(|alert| alert.status == "firing"
+            || alert.label("alertname") != "TidegaugeObjectiveMissed"),
+        "nothing was resolved meanwhile: {:#?}",
+        webhook.all()
+    );
+
+    // A ready instance that says unknown resolves it.
+    first.set(Some(page(true, "unknown", 0.0325)));
+    let resolved = webhook.wait_for(PATIENCE, |alert| {
+        alert.status == "resolved" && alert.label("alertname") == "TidegaugeObjectiveMissed"
+    });
+    assert_eq!(resolved.label("campaign"), "spring");
+    assert!(
+        webhook.all().iter().all(|alert| alert.label("campaign") != "autumn"),
+        "the other campaign was never mentioned"
+    );
+}
+
+#[test]
+fn every_dashboard_expression_is_valid_promql() {
+    let prometheus = PrometheusServer::start(PrometheusSpec {
+        rules: Some("groups: []\n"),
+        ..PrometheusSpec::default()
+    });
+    let chosen = [("window", "5m"), ("campaign", "spring"), ("region", "eu")];
+    let mut faults = Vec::new();
+    let mut asked = 0;
+    for board in artifact::dashboards(&declarations(), &objectives()) {
+        for query in dashboards::queries(&board.text) {
+            asked += 1;
+            let expression = dashboards::filled(&query.expression, &chosen);
+            if let Err(error) = prometheus.try_query(&expression) {
+                faults.push(format!("{}, {}: {error}\n  {expression}", board.path, query.panel));
+            }
+        }
+    }
+    assert!(asked > 40, "the dashboards ask for something: {asked}");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
