@@ -138,7 +138,7 @@ fn sendgrid(act: &Act) -> Value {
     });
     match act.deed {
         Deed::HardBounced => event["type"] = json!("bounce"),
-        Deed::SoftBounced => event["type"] = json!("blocked"),
+        Deed::SoftBounced => event["status"] = json!("4.2.2"),
         Deed::Opened => event["sg_machine_open"] = json!(false),
         Deed::OpenedByMachine => event["sg_machine_open"] = json!(true),
         Deed::Clicked => event["url"] = json!("https://shop.example.com/offers"),
