@@ -5,11 +5,37 @@
 //! through [`reader::Table`], which notes every problem with its place and goes on;
 //! nothing here stops at the first mistake, and an unknown key is a mistake.
 
+mod catalogue;
+mod declared;
 mod duration;
+mod families;
+pub mod files;
+mod formats;
+mod kafka;
+mod kpis;
+mod load;
+mod measures;
+mod objectives;
 pub mod problem;
+mod read;
 pub mod reader;
+mod secret;
+mod service;
+mod slices;
+mod spec;
 mod suggest;
+mod summary;
+mod units;
+mod world;
 
 pub use duration::parse_duration;
-pub use problem::{Place, Problem, Problems};
+pub use files::Files;
+pub use formats::shipped_formats;
+pub use load::{Disk, load};
+pub use problem::{Place, Problem, ProblemList, Problems};
+pub use read::read;
+pub use secret::Secret;
+pub use spec::{Config, DeadLetterSpec, ExportSpec, KafkaSpec, LogFormat, LogSpec, TopicSpec};
 pub use suggest::did_you_mean;
+pub use summary::summary;
+pub use world::World;

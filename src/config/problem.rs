@@ -105,3 +105,36 @@ impl Problems {
         found
     }
 }
+
+/// Every problem of a configuration, by file and line, the same mistake at the same
+/// place once; never empty when it stands for a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProblemList(Vec<Problem>);
+
+impl ProblemList {
+    /// The problems in order.
+    pub fn as_slice(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
+impl From<Problems> for ProblemList {
+    fn from(problems: Problems) -> Self {
+        ProblemList(problems.into_sorted())
+    }
+}
+
+/// Each problem on lines of its own, then how many there are.
+impl fmt::Display for ProblemList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.0 {
+            writeln!(f, "{problem}")?;
+        }
+        match self.0.len() {
+            1 => f.write_str("1 problem"),
+            several => write!(f, "{several} problems"),
+        }
+    }
+}
+
+impl std::error::Error for ProblemList {}

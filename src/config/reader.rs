@@ -48,6 +48,12 @@ impl Lines {
         Lines { file: file.into(), starts }
     }
 
+    fn text_of_line<'t>(&self, text: &'t str, offset: usize) -> &'t str {
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let end = self.starts.get(line).copied().unwrap_or(text.len());
+        text.get(self.starts[line - 1]..end).unwrap_or_default()
+    }
+
     fn place(&self, text: &str, offset: usize) -> Place {
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let before = text.get(self.starts[line - 1]..offset).unwrap_or_default();
@@ -74,12 +80,26 @@ impl<'c> Document<'c> {
         let lines = Lines::new(file, text);
         let (root, errors) = DeTable::parse_recoverable(text);
         let mut whole = true;
+        let mut told_until = 0;
         for error in errors {
-            let offset = error.span().map_or(text.len(), |span| span.start);
+            let span = error.span().unwrap_or(text.len()..text.len());
             let message = error.message().trim();
-            // A key that is there twice leaves the rest of the file readable.
-            whole &= message.contains("duplicate key");
-            context.problems.add(lines.place(text, offset), message.replace('\n', ", "));
+            if message != "duplicate key" {
+                whole = false;
+                context.problems.add(lines.place(text, span.start), message.replace('\n', ", "));
+                continue;
+            }
+            // A key that is there twice leaves the rest of the file readable. A table
+            // that is there twice gives an error for each of its keys; one will do.
+            if span.start < told_until {
+                continue;
+            }
+            if lines.text_of_line(text, span.start).starts_with('[') {
+                let after = text.get(span.start..).and_then(|rest| rest.find("\n["));
+                told_until = after.map_or(text.len(), |after| span.start + after);
+            }
+            let key = shown(text.get(span.clone()).unwrap_or_default());
+            context.problems.add(lines.place(text, span.start), format!("`{key}` is there twice"));
         }
         Document { context: *context, text, lines, root, whole }
     }
@@ -269,6 +289,11 @@ impl<'d> Value<'d> {
         &self.name
     }
 
+    /// Where mistakes are noted.
+    pub fn problems(&self) -> &'d Problems {
+        self.document.context.problems
+    }
+
     /// Notes a problem at this value.
     pub fn problem(&self, what: impl Into<String>) {
         self.document.context.problems.add(self.at(), what);
@@ -305,6 +330,16 @@ impl<'d> Value<'d> {
         expand(raw, self.document.context.environment)
             .map_err(|(what, remedy)| self.problem_with(what, remedy))
             .ok()
+    }
+
+    /// A string, or a number or boolean as its text.
+    pub fn scalar_text(&self) -> Option<String> {
+        match self.value.get_ref() {
+            DeValue::Integer(integer) if integer.radix() == 10 => Some(integer.to_string()),
+            DeValue::Float(float) => Some(float.to_string()),
+            DeValue::Boolean(boolean) => Some(boolean.to_string()),
+            _ => self.text(),
+        }
     }
 
     /// A string that is not empty.

@@ -3,6 +3,7 @@
 mod formula;
 mod snapshot;
 mod spec;
+mod syntax;
 
 pub use formula::{Formula, Operator, Quantity};
 pub use snapshot::{KpiFigure, KpiSnapshot, SeriesSnapshot, SliceSnapshot};
@@ -10,3 +11,4 @@ pub use spec::{
     AggregateSpec, Amount, Declarations, Direction, Filter, FilterTest, KpiIndex, KpiSpec,
     MeasureIndex, MeasureSpec, NONE, OTHER, SampleSpec, SliceIndex, SliceSpec, Unit,
 };
+pub use syntax::FormulaError;

@@ -3,6 +3,7 @@
 mod artifacts;
 mod artifacts_fixture;
 mod artifacts_live;
+mod config;
 mod export;
 mod kafka;
 mod kafka_dead_letters;

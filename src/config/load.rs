@@ -1,0 +1,69 @@
+//! A configuration from the disk: the one place of `config` that touches one.
+
+use std::fs;
+use std::path::Path;
+
+use super::files::{Files, matches};
+use super::problem::ProblemList;
+use super::read::read;
+use super::spec::Config;
+use super::world::World;
+
+/// Files on the disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk;
+
+/// A file of more than this is no configuration.
+const LARGEST: u64 = 16 << 20;
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> Result<String, String> {
+        let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+        if size > LARGEST {
+            return Err(format!("it has {size} bytes, more than a configuration can have"));
+        }
+        let bytes = fs::read(path).map_err(|error| error.to_string())?;
+        String::from_utf8(bytes)
+            .map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to() + 1))
+    }
+
+    fn list(&self, pattern: &str) -> Result<Vec<String>, String> {
+        if !pattern.contains('*') {
+            return Ok(vec![pattern.to_owned()]);
+        }
+        let folder = pattern.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let looked_at = match (folder.is_empty(), pattern.starts_with('/')) {
+            (true, true) => "/",
+            (true, false) => ".",
+            (false, _) => folder,
+        };
+        let mut found = Vec::new();
+        for entry in fs::read_dir(looked_at).map_err(|error| error.to_string())? {
+            let name = entry.map_err(|error| error.to_string())?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let path = match pattern.rsplit_once('/') {
+                Some((folder, _)) => format!("{folder}/{name}"),
+                None => name.to_owned(),
+            };
+            if matches(pattern, &path) {
+                found.push(path);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// Reads a configuration from the disk, with this process' environment; the error is
+/// every problem of it.
+pub fn load(path: &Path) -> Result<Config, ProblemList> {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let environment = |name: &str| std::env::var(name).ok();
+    let world = World {
+        files: &Disk,
+        environment: &environment,
+        host: &host,
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    read(&path.to_string_lossy(), &world)
+}

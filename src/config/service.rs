@@ -1,0 +1,156 @@
+//! The sections that say how the service runs: `[export]`, `[limits]`, `[log]`,
+//! `[run]`, `[time]`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::Secret;
+use super::formats::Limits;
+use super::kafka::{part_of_group, secret};
+use super::reader::{Table, shown};
+use super::spec::{ExportSpec, LogFormat, LogSpec};
+use super::world::World;
+use crate::event::Span;
+
+/// `[run]`.
+pub(super) struct Run {
+    pub(super) snapshot_every: Span,
+    pub(super) decoders: usize,
+    pub(super) shutdown_deadline: Span,
+    pub(super) hash_key: Option<Secret>,
+}
+
+/// `[time]`; no lateness means the longest window.
+pub(super) struct Tolerances {
+    pub(super) lateness: Option<Span>,
+    pub(super) future_tolerance: Span,
+}
+
+/// The instance's name; default: the host's, with what cannot stand in a group id
+/// replaced by hyphens.
+pub(super) fn instance(root: &mut Table<'_>, world: &World<'_>) -> String {
+    if let Some(value) = root.optional("instance") {
+        return value.text().filter(|name| part_of_group(&value, name)).unwrap_or_default();
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let host: String =
+        world.host.trim().chars().take(100).map(|c| if fits(c) { c } else { '-' }).collect();
+    if host.is_empty() { "tidegauge".to_owned() } else { host }
+}
+
+/// Reads `[export]`.
+pub(super) fn export(root: &mut Table<'_>) -> ExportSpec {
+    let mut spec = ExportSpec { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9184)) };
+    let Some(mut table) = root.table("export") else { return spec };
+    if let Some(value) = table.optional("listen") {
+        let text = value.text();
+        match text.as_deref().map(str::parse) {
+            Some(Ok(address)) => spec.listen = address,
+            Some(Err(_)) => value.problem_with(
+                format!("`{}` is no address to listen on", shown(&text.unwrap_or_default())),
+                "write an IP address and a port, such as \"127.0.0.1:9184\", \"0.0.0.0:9184\" or \"[::]:9184\"",
+            ),
+            None => {}
+        }
+    }
+    table.finish();
+    spec
+}
+
+/// Reads `[limits]`.
+pub(super) fn limits(root: &mut Table<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(mut table) = root.table("limits") else { return limits };
+    let mut read = |key: &str, least: i64, most: i64, limit: &mut usize| {
+        let value = table.optional(key).and_then(|value| value.integer(least, most));
+        if let Some(value) = value.and_then(|value| usize::try_from(value).ok()) {
+            *limit = value;
+        }
+    };
+    read("record_bytes", 1_000, 1 << 30, &mut limits.record_bytes);
+    read("depth", 1, 1_000, &mut limits.depth);
+    read("elements", 1, 100_000_000, &mut limits.elements);
+    read("text_bytes", 64, 1 << 24, &mut limits.text_bytes);
+    table.finish();
+    limits
+}
+
+/// Reads `[log]`.
+pub(super) fn log(root: &mut Table<'_>) -> LogSpec {
+    let mut spec = LogSpec { format: LogFormat::Text, level: "info".to_owned() };
+    let Some(mut table) = root.table("log") else { return spec };
+    if let Some(value) = table.optional("format") {
+        let format = value.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        spec.format = format.unwrap_or(spec.format);
+    }
+    if let Some(value) = table.optional("level") {
+        const LEVELS: [(&str, &str); 5] = [
+            ("error", "error"),
+            ("warn", "warn"),
+            ("info", "info"),
+            ("debug", "debug"),
+            ("trace", "trace"),
+        ];
+        spec.level = value.one_of(&LEVELS).unwrap_or("info").to_owned();
+    }
+    table.finish();
+    spec
+}
+
+/// Reads `[run]`.
+pub(super) fn run(root: &mut Table<'_>, world: &World<'_>, file: &str) -> Run {
+    let mut run = Run {
+        snapshot_every: Span::from_secs(1),
+        decoders: world.processors.saturating_sub(1).clamp(1, 64),
+        shutdown_deadline: Span::from_secs(20),
+        hash_key: None,
+    };
+    let Some(mut table) = root.table("run") else { return run };
+    let minute = Span::from_secs(60);
+    if let Some(span) = span(&mut table, "snapshot_every", Span::from_millis(100), minute) {
+        run.snapshot_every = span;
+    }
+    if let Some(span) =
+        span(&mut table, "shutdown_deadline", Span::from_secs(1), Span::from_secs(600))
+    {
+        run.shutdown_deadline = span;
+    }
+    let decoders = table.optional("decoders").and_then(|value| value.integer(1, 64));
+    if let Some(decoders) = decoders.and_then(|decoders| usize::try_from(decoders).ok()) {
+        run.decoders = decoders;
+    }
+    if let Some(value) = table.optional("hash_key") {
+        let place = value.clone();
+        run.hash_key = secret(value, world, file);
+        if run.hash_key.as_ref().is_some_and(|key| key.expose().len() < 16) {
+            place.problem_with(
+                "a hash key of fewer than 16 bytes can be guessed",
+                "make one with `openssl rand -hex 32`",
+            );
+        }
+    }
+    table.finish();
+    run
+}
+
+/// Reads `[time]`.
+pub(super) fn time(root: &mut Table<'_>) -> Tolerances {
+    let mut tolerances = Tolerances { lateness: None, future_tolerance: Span::from_secs(300) };
+    let Some(mut table) = root.table("time") else { return tolerances };
+    let longest = Span::from_secs(400 * 86_400);
+    tolerances.lateness = span(&mut table, "lateness", Span::ZERO, longest);
+    if let Some(span) = span(&mut table, "future_tolerance", Span::ZERO, Span::from_secs(86_400)) {
+        tolerances.future_tolerance = span;
+    }
+    table.finish();
+    tolerances
+}
+
+fn span(table: &mut Table<'_>, key: &str, least: Span, most: Span) -> Option<Span> {
+    let value = table.optional(key)?;
+    let span = value.duration()?;
+    if span < least || span > most {
+        value.problem(format!("`{}` has to be from {least} to {most}", value.name()));
+        return None;
+    }
+    Some(span)
+}

@@ -1,0 +1,119 @@
+//! The validated configuration, as the rest of the program takes it.
+//!
+//! Whoever holds a [`Config`] need not check it again: indexes point at what exists,
+//! names are unique, units fit. Every default is stated where its field is declared.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+
+use super::Secret;
+use super::formats::{FormatSpec, Limits};
+use crate::event::Span;
+use crate::kpi::Declarations;
+use crate::objective::ObjectiveSpec;
+
+/// Everything that one instance needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its name among replicas; default: the host's name.
+    pub instance: String,
+    /// Where events come from.
+    pub kafka: KafkaSpec,
+    /// Every known format, shipped and own, in order of names.
+    pub formats: Vec<FormatSpec>,
+    /// What a record may cost.
+    pub limits: Limits,
+    /// What is computed.
+    pub declarations: Declarations,
+    /// What is judged, in the order of the files.
+    pub objectives: Vec<ObjectiveSpec>,
+    /// Where it is served.
+    pub export: ExportSpec,
+    /// The key under which people are hashed; default: derived by the app.
+    pub hash_key: Option<Secret>,
+    /// How often figures are made; default: every second.
+    pub snapshot_every: Span,
+    /// Threads that decode; default: one for each processor but one, at least one.
+    pub decoders: usize,
+    /// How logs look.
+    pub log: LogSpec,
+    /// How long stopping may take; default: 20 seconds.
+    pub shutdown_deadline: Span,
+    /// Equal for configurations that compute and judge the same: over declarations
+    /// and objectives, help texts left out. Stable over versions of the compiler.
+    pub fingerprint: u64,
+}
+
+/// Where events come from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KafkaSpec {
+    /// `host:port`, comma-separated.
+    pub brokers: String,
+    /// Offsets are committed under `<group>.<instance>`; default: `tidegauge`.
+    pub group: String,
+    /// Passed through to librdkafka; may hold secrets. None of those that are ours
+    /// to set.
+    pub properties: BTreeMap<String, String>,
+    /// What is read; at least one, the first that matches a topic counts.
+    pub topics: Vec<TopicSpec>,
+    /// Where refused records go; default: off.
+    pub dead_letters: DeadLetterSpec,
+}
+
+/// Shows which properties there are, and no value of them.
+impl fmt::Debug for KafkaSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.properties.keys().collect();
+        f.debug_struct("KafkaSpec")
+            .field("brokers", &self.brokers)
+            .field("group", &self.group)
+            .field("properties", &names)
+            .field("topics", &self.topics)
+            .field("dead_letters", &self.dead_letters)
+            .finish()
+    }
+}
+
+/// A topic, or all that match, and the format of its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// A name, or a regular expression that begins with `^`.
+    pub name: String,
+    /// The name of a format in [`Config::formats`].
+    pub format: String,
+}
+
+/// What becomes of refused records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeadLetterSpec {
+    /// They are counted.
+    Off,
+    /// They are counted and written to this topic.
+    Topic(String),
+}
+
+/// Where figures are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportSpec {
+    /// Default: `127.0.0.1:9184`.
+    pub listen: SocketAddr,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSpec {
+    /// Default: text.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info` (the default), `debug` or `trace`.
+    pub level: String,
+}
+
+/// Text for people, or JSON for collectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line for people.
+    Text,
+    /// One object a line.
+    Json,
+}

@@ -1,0 +1,173 @@
+//! Configurations on disk: good ones give their summary, bad ones exactly their
+//! problems. `UPDATE_EXPECT=1` rewrites what is expected, never in CI.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use tidegauge::config::{self, Config, Disk, ProblemList, World};
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "KAFKA_HOST" => Some("kafka-1.example".to_owned()),
+        "KAFKA_PASSWORD" => Some("never-shown".to_owned()),
+        _ => None,
+    }
+}
+
+fn read(path: &str) -> Result<Config, ProblemList> {
+    let world = World { files: &Disk, environment: &environment, host: "test-host", processors: 4 };
+    config::read(path, &world)
+}
+
+fn read_text(text: &str) -> Result<Config, ProblemList> {
+    let files = BTreeMap::from([("t.toml".to_owned(), text.to_owned())]);
+    let world =
+        World { files: &files, environment: &environment, host: "test-host", processors: 4 };
+    config::read("t.toml", &world)
+}
+
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("a folder of cases")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    cases.sort();
+    assert!(!cases.is_empty(), "no case in {folder}");
+    cases
+}
+
+/// What a good configuration says, without the shipped declarations.
+fn describe(config: &Config) -> String {
+    let mut text = format!("instance {}\n{:?}\n", config.instance, config.kafka);
+    for (name, value) in &config.kafka.properties {
+        // A test may look at what is otherwise never shown.
+        text.push_str(&format!("property {name} = {value}\n"));
+    }
+    text.push_str(&format!(
+        "{:?}\n{:?}\n{:?}\nhash key {:?}, snapshot every {}, {} decoders, shutdown within {}\n",
+        config.limits,
+        config.export,
+        config.log,
+        config.hash_key,
+        config.snapshot_every,
+        config.decoders,
+        config.shutdown_deadline,
+    ));
+    text.push_str(&config::summary(&config.declarations, &config.objectives));
+    text
+}
+
+/// Compares with the file beside the case, or rewrites it.
+fn compare(case: &Path, extension: &str, actual: &str, faults: &mut Vec<String>) {
+    let expected = case.with_extension(extension);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        assert!(std::env::var_os("CI").is_none(), "expectations are never rewritten in CI");
+        fs::write(&expected, actual).expect("the expectation is written");
+        return;
+    }
+    let wanted = fs::read_to_string(&expected).unwrap_or_default();
+    if wanted != actual {
+        faults.push(format!(
+            "{}: expected\n{wanted}\nbut is\n{actual}\n(UPDATE_EXPECT=1 rewrites it)",
+            expected.display()
+        ));
+    }
+}
+
+#[test]
+fn good_configurations_say_what_they_mean() {
+    let mut faults = Vec::new();
+    for case in cases("tests/config/good") {
+        match read(&case.to_string_lossy()) {
+            Ok(config) => compare(&case, "expected", &describe(&config), &mut faults),
+            Err(problems) => faults.push(problems.to_string()),
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn bad_configurations_give_every_problem_with_its_place() {
+    let mut faults = Vec::new();
+    for case in cases("tests/config/bad") {
+        match read(&case.to_string_lossy()) {
+            Err(problems) => compare(&case, "expected", &format!("{problems}\n"), &mut faults),
+            Ok(_) => faults.push(format!("{} is not refused", case.display())),
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn what_is_shipped_to_start_from_is_sound() {
+    if let Err(problems) = read("config/tidegauge.toml") {
+        panic!("{problems}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_one_problem() {
+    let problems = read("tests/config/none.toml").expect_err("no such file");
+    assert_eq!(
+        problems.to_string(),
+        "tests/config/none.toml: cannot be read: No such file or directory (os error 2)\n1 problem"
+    );
+}
+
+const MINIMAL: &str =
+    "[kafka]\nbrokers = \"k:9092\"\n[[topics]]\nname = \"t\"\nformat = \"canonical\"\n";
+
+#[test]
+fn brokers_and_a_topic_are_enough() {
+    let config = read_text(MINIMAL).expect("a sound configuration");
+    assert_eq!(config.instance, "test-host");
+    assert_eq!(config.decoders, 3);
+    assert!(config.declarations.kpis.iter().any(|kpi| kpi.id == "unsubscribe_rate"));
+    for slice in 0..config.declarations.slices.len() {
+        assert!(!config.declarations.kpis_of_slice(slice).is_empty());
+    }
+}
+
+#[test]
+fn the_fingerprint_follows_what_is_computed_and_nothing_else() {
+    let fingerprint = |more: &str| {
+        let config = read_text(&format!("{MINIMAL}{more}")).expect("a sound configuration");
+        config.fingerprint
+    };
+    let plain = fingerprint("");
+    assert_eq!(plain, fingerprint("[log]\nlevel = \"debug\"\n"));
+    assert_eq!(plain, fingerprint("[export]\nlisten = \"127.0.0.1:1\"\n"));
+    assert_ne!(plain, fingerprint("[catalogue]\nkpis = [\"email\"]\n"));
+    assert_ne!(plain, fingerprint("[time]\nlateness = \"1h\"\n"));
+    assert_ne!(plain, fingerprint("[slices.all]\nreplace = true\nby = []\nwindows = [\"5m\"]\n"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = read_text(&text);
+    }
+
+    /// Mutations of a sound file reach deeper than arbitrary text.
+    #[test]
+    fn no_mutation_of_a_sound_file_panics(
+        cut in 0_usize..2_000,
+        length in 0_usize..40,
+        put in "[\\[\\]{}=\"'#\n.,a-z0-9_-]{0,8}",
+    ) {
+        let whole = format!(
+            "{MINIMAL}{}{}",
+            fs::read_to_string("tests/config/good/own.toml").unwrap_or_default(),
+            fs::read_to_string("config/objectives/example.toml").unwrap_or_default(),
+        );
+        let letters: Vec<char> = whole.chars().collect();
+        let from = cut * letters.len() / 2_000;
+        let to = (from + length).min(letters.len());
+        let text: String =
+            letters[..from].iter().copied().chain(put.chars()).chain(letters[to..].iter().copied()).collect();
+        let _ = read_text(&text);
+    }
+}
