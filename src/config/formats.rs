@@ -39,7 +39,7 @@ pub fn shipped_formats() -> Vec<FormatSpec> {
 
 /// Whether a file maps records to events.
 pub(super) fn is_mapping(table: &Table<'_>) -> bool {
-    table.has("variants")
+    table.has("fields") || table.has("variants")
 }
 
 /// The formats of one configuration.

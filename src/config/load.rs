@@ -1,5 +1,7 @@
-//! A configuration from the disk: the one place of `config` that touches one.
+//! A configuration from the disk or from a text: the one place of `config` that
+//! touches a disk and asks this host for its name.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -54,16 +56,32 @@ impl Files for Disk {
     }
 }
 
+/// Reads a configuration from a text that includes no files; `file` is its name in
+/// messages.
+pub fn parse(
+    file: &str,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ProblemList> {
+    let files = BTreeMap::from([(file.to_owned(), text.to_owned())]);
+    let host = host();
+    read(file, &World { files: &files, environment, host: &host, processors: processors() })
+}
+
 /// Reads a configuration from the disk, with this process' environment; the error is
 /// every problem of it.
 pub fn load(path: &Path) -> Result<Config, ProblemList> {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host();
     let environment = |name: &str| std::env::var(name).ok();
-    let world = World {
-        files: &Disk,
-        environment: &environment,
-        host: &host,
-        processors: std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let world =
+        World { files: &Disk, environment: &environment, host: &host, processors: processors() };
     read(&path.to_string_lossy(), &world)
+}
+
+fn host() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -31,7 +31,7 @@ mod world;
 pub use duration::parse_duration;
 pub use files::Files;
 pub use formats::shipped_formats;
-pub use load::{Disk, load};
+pub use load::{Disk, load, parse};
 pub use problem::{Place, Problem, ProblemList, Problems};
 pub use read::read;
 pub use secret::Secret;

@@ -76,7 +76,7 @@ pub(super) fn limits(root: &mut Table<'_>) -> Limits {
 
 /// Reads `[log]`.
 pub(super) fn log(root: &mut Table<'_>) -> LogSpec {
-    let mut spec = LogSpec { format: LogFormat::Text, level: "info".to_owned() };
+    let mut spec = LogSpec::default();
     let Some(mut table) = root.table("log") else { return spec };
     if let Some(value) = table.optional("format") {
         let format = value.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);

@@ -109,6 +109,12 @@ pub struct LogSpec {
     pub level: String,
 }
 
+impl Default for LogSpec {
+    fn default() -> Self {
+        LogSpec { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
 /// Text for people, or JSON for collectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
