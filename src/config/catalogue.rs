@@ -25,6 +25,7 @@ macro_rules! shipped {
         }),*]
     };
 }
+pub(super) use shipped;
 
 /// Measures and KPIs, in the order in which they are shown.
 pub(super) const KPIS: &[Shipped] = shipped!("kpis": "email" "web" "social");

@@ -10,6 +10,7 @@ mod declared;
 mod duration;
 mod families;
 pub mod files;
+mod format;
 mod formats;
 mod kafka;
 mod kpis;
@@ -30,6 +31,7 @@ mod world;
 
 pub use duration::parse_duration;
 pub use files::Files;
+pub use format::read_format;
 pub use formats::shipped_formats;
 pub use load::{Disk, load, parse};
 pub use problem::{Place, Problem, ProblemList, Problems};

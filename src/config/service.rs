@@ -4,12 +4,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Secret;
-use super::formats::Limits;
 use super::kafka::{part_of_group, secret};
 use super::reader::{Table, shown};
 use super::spec::{ExportSpec, LogFormat, LogSpec};
 use super::world::World;
 use crate::event::Span;
+use crate::format::Limits;
 
 /// `[run]`.
 pub(super) struct Run {

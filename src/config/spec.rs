@@ -8,8 +8,8 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::Secret;
-use super::formats::{FormatSpec, Limits};
 use crate::event::Span;
+use crate::format::{FormatSpec, Limits};
 use crate::kpi::Declarations;
 use crate::objective::ObjectiveSpec;
 
