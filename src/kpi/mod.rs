@@ -1,14 +1,32 @@
 //! Measures, formulas and slices: cells in, a KPI snapshot out.
+//!
+//! [`Plan`] is the declarations compiled. On decoder threads it reduces events to an
+//! [`EventBatch`]; the folding thread adds that to the [`Store`] and asks it for a
+//! [`KpiSnapshot`].
 
+mod batch;
+mod candidates;
+mod cell;
+mod evaluate;
 mod formula;
+mod label;
+mod plan;
+mod series;
+mod slice;
 mod snapshot;
 mod spec;
+mod store;
 mod syntax;
 
+pub use batch::EventBatch;
+pub use evaluate::Operand;
 pub use formula::{Formula, Operator, Quantity};
+pub use label::{LONGEST_LABEL, label_of};
+pub use plan::Plan;
 pub use snapshot::{KpiFigure, KpiSnapshot, SeriesSnapshot, SliceSnapshot};
 pub use spec::{
     AggregateSpec, Amount, Declarations, Direction, Filter, FilterTest, KpiIndex, KpiSpec,
     MeasureIndex, MeasureSpec, NONE, OTHER, SampleSpec, SliceIndex, SliceSpec, Unit,
 };
+pub use store::Store;
 pub use syntax::FormulaError;

@@ -1,5 +1,11 @@
 //! Panes, cells, rolling windows and `as_of`.
 
+mod ageing;
+mod bounds;
+mod progress;
 mod spec;
 
+pub use ageing::Ageing;
+pub use bounds::Bounds;
+pub use progress::{Progress, StartedAt};
 pub use spec::{BASE_PANE, LADDER, WindowSpec};

@@ -8,4 +8,6 @@ mod export;
 mod kafka;
 mod kafka_dead_letters;
 mod layers;
+mod recount;
+mod recount_model;
 mod support;

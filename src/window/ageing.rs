@@ -1,0 +1,146 @@
+//! How state grows coarser with age, and what can still be answered from it.
+//!
+//! In: the windows of a slice, and the moment by which state ages. Out: for each
+//! tick the pane that holds it, and whether a window may begin or end at a tick.
+//! Panes of one step are joined to the next of [`LADDER`] once no window can begin
+//! inside the result any more. Two minutes of margin let the clock step back a
+//! little; a window that would have to cut a joined pane has no figure.
+
+use crate::aggregate::{TICK, Tick};
+use crate::event::{EventTime, Span};
+use crate::window::{LADDER, WindowSpec};
+
+/// How far the clock may step back without any effect.
+const MARGIN: Span = Span::from_secs(120);
+
+const fn ticks(step: Span) -> i32 {
+    (step.micros() / TICK.micros()) as i32
+}
+
+/// How coarse the panes of a slice are, by age.
+#[derive(Debug, Clone)]
+pub struct Ageing {
+    windows: Vec<WindowSpec>,
+    reached: Option<Tick>,
+    /// For each step of [`LADDER`]: panes that end at or before this are joined to
+    /// panes of that step. Not increasing.
+    joined: [Tick; LADDER.len()],
+    keep_from: Tick,
+    settled: Tick,
+}
+
+impl Ageing {
+    /// For the windows of a slice, before any time has passed.
+    pub fn new(windows: Vec<WindowSpec>) -> Self {
+        Ageing {
+            windows,
+            reached: None,
+            joined: [Tick::MIN; LADDER.len()],
+            keep_from: Tick::MIN,
+            settled: Tick::MIN,
+        }
+    }
+
+    /// Lets state age up to a moment; never back. Returns whether that is in a later
+    /// tick than before.
+    pub fn advance(&mut self, to: EventTime) -> bool {
+        let tick = Tick::of(to);
+        if self.reached.is_some_and(|reached| tick <= reached) {
+            return false;
+        }
+        self.reached = Some(tick);
+        let oldest_as_of = tick.start() - MARGIN;
+        self.settled = Tick::of(oldest_as_of);
+        let start_of = |window: &WindowSpec| window.bounds(oldest_as_of).start;
+        for (joined, step) in self.joined.iter_mut().zip(LADDER).skip(1) {
+            let finer = self.windows.iter().filter(|window| window.resolution() < step);
+            *joined = finer.map(start_of).fold(self.settled, Tick::min);
+        }
+        self.keep_from = self.windows.iter().map(start_of).fold(self.settled, Tick::min);
+        true
+    }
+
+    /// The first tick of the pane that holds `tick`. Does not decrease.
+    pub fn floor(&self, tick: Tick) -> Tick {
+        for (joined, step) in self.joined.iter().zip(LADDER).skip(1).rev() {
+            let first = tick.floor(ticks(step));
+            if first.offset(ticks(step)) <= *joined {
+                return first;
+            }
+        }
+        tick
+    }
+
+    /// Whether state is kept so finely that a window may begin with `tick`, or end
+    /// just before it.
+    pub fn can_cut_before(&self, tick: Tick) -> bool {
+        tick >= self.keep_from && self.floor(tick) == tick
+    }
+
+    /// The first tick that any window can still ask for; all before may go.
+    pub fn keep_from(&self) -> Tick {
+        self.keep_from
+    }
+
+    /// The earliest last tick of a window that is still answered in full.
+    pub fn settled(&self) -> Tick {
+        self.settled
+    }
+
+    /// The tick up to which state has aged.
+    pub fn reached(&self) -> Option<Tick> {
+        self.reached
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ageing(sizes: &[i64], at: i64) -> Ageing {
+        let windows = sizes
+            .iter()
+            .map(|&secs| WindowSpec::new(Span::from_secs(secs)).expect("a window"))
+            .collect();
+        let mut ageing = Ageing::new(windows);
+        ageing.advance(EventTime::from_secs(at));
+        ageing
+    }
+
+    #[test]
+    fn every_window_can_be_cut_at_any_moment_within_the_margin_and_after() {
+        let sizes = [10, 300, 3_600, 21_600, 86_400, 604_800];
+        for at in (1_000_000..1_020_000).step_by(170) {
+            let ageing = ageing(&sizes, at);
+            for as_of in (at - 120..at + 9_000).step_by(310) {
+                for window in &ageing.windows {
+                    let bounds = window.bounds(EventTime::from_secs(as_of));
+                    assert!(
+                        ageing.can_cut_before(bounds.start),
+                        "{window} at {as_of}, aged to {at}"
+                    );
+                    assert!(ageing.can_cut_before(bounds.end.next()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn panes_grow_with_age_and_their_number_is_bounded() {
+        let ageing = ageing(&[300, 3_600, 86_400, 604_800], 10_000_000);
+        let panes: std::collections::BTreeSet<Tick> = (ageing.keep_from().number()..=1_000_000)
+            .map(|number| ageing.floor(Tick::new(number)))
+            .collect();
+        assert!(panes.len() < 300, "{} panes for a week", panes.len());
+        let floors: Vec<Tick> = (900_000..1_000_000).map(|n| ageing.floor(Tick::new(n))).collect();
+        assert!(floors.is_sorted());
+    }
+
+    #[test]
+    fn a_clock_that_steps_far_back_finds_no_boundary() {
+        let ageing = ageing(&[86_400], 1_000_000);
+        let window = ageing.windows[0];
+        let back = EventTime::from_secs(1_000_000 - 1_000);
+        assert!(!ageing.can_cut_before(window.bounds(back).end.next()));
+    }
+}

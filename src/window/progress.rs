@@ -1,0 +1,341 @@
+//! How far each partition is read, and for which moment the figures therefore hold.
+//!
+//! In: what the source and the fold report of each partition, and the time. Out:
+//! `as_of`, completeness, coverage, lag. A partition is *caught up* while everything
+//! below an end that the broker reported at most two seconds ago has been folded;
+//! its *frontier* is the later of the moment at which it was last caught up and the
+//! highest record timestamp read that was not above the clock. `as_of` is the least
+//! over the partitions of now (caught up) or frontier (not). Nothing here asks a
+//! broker or a clock.
+
+use std::collections::BTreeMap;
+
+use crate::event::{EventTime, Span};
+
+/// How old a reported end may be for a partition to be caught up by it.
+const END_HOLDS: Span = Span::from_secs(2);
+/// After how long without reading a snapshot is incomplete.
+const UNREADABLE_FOR: Span = Span::from_secs(60);
+
+/// Where the reading of a partition began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartedAt {
+    /// The first offset that is read.
+    pub offset: i64,
+    /// From when on everything is read; `None` where nothing came before.
+    pub covered_from: Option<EventTime>,
+}
+
+#[derive(Debug, Clone)]
+struct Partition {
+    start: StartedAt,
+    /// Everything below is folded, or is nothing that could be.
+    folded_below: i64,
+    /// The end last reported, and when.
+    end: Option<(i64, EventTime)>,
+    caught_up_at: Option<EventTime>,
+    highest_record: Option<EventTime>,
+    /// When it last showed that it can be read.
+    heard_at: EventTime,
+    unreadable_since: Option<EventTime>,
+}
+
+/// The partitions that are read, and how far.
+///
+/// Reports on partitions that were not added are ignored: they come from before an
+/// assignment that has ended.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    topics: BTreeMap<String, BTreeMap<i32, Partition>>,
+    highest_record: Option<EventTime>,
+}
+
+impl Progress {
+    /// A partition is going to be read. Adding it again begins anew.
+    pub fn add_partition(&mut self, topic: &str, partition: i32, start: StartedAt, now: EventTime) {
+        let begun = Partition {
+            start,
+            folded_below: start.offset,
+            end: None,
+            caught_up_at: None,
+            highest_record: None,
+            heard_at: now,
+            unreadable_since: None,
+        };
+        self.topics.entry(topic.to_owned()).or_default().insert(partition, begun);
+    }
+
+    /// A partition is no longer read: its topic is gone.
+    pub fn remove_partition(&mut self, topic: &str, partition: i32) {
+        if let Some(partitions) = self.topics.get_mut(topic) {
+            partitions.remove(&partition);
+            if partitions.is_empty() {
+                self.topics.remove(topic);
+            }
+        }
+    }
+
+    fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
+        self.topics.get(topic)?.get(&partition)
+    }
+
+    fn partition_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Partition> {
+        self.topics.get_mut(topic)?.get_mut(&partition)
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = &Partition> {
+        self.topics.values().flat_map(BTreeMap::values)
+    }
+
+    /// Everything below `next_offset` is folded; `record_time` is the highest
+    /// timestamp among what was folded since the last report, if any had one.
+    pub fn read(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        record_time: Option<EventTime>,
+        next_offset: i64,
+        now: EventTime,
+    ) {
+        let Some(of) = self.partition_mut(topic, partition) else { return };
+        of.folded_below = of.folded_below.max(next_offset);
+        of.heard(now);
+        // A timestamp above the clock says nothing about how far time has come.
+        let record_time = record_time.filter(|time| *time <= now);
+        of.highest_record = of.highest_record.max(record_time);
+        self.highest_record = self.highest_record.max(record_time);
+    }
+
+    /// The client has come to the end and would next read `next_offset`: what lies
+    /// below and was never delivered are transaction markers and compacted records.
+    /// To be reported once everything delivered before is folded.
+    pub fn position(&mut self, topic: &str, partition: i32, next_offset: i64, now: EventTime) {
+        self.read(topic, partition, None, next_offset, now);
+    }
+
+    /// The broker said at `reported_at` that the partition ends before `end_offset`.
+    pub fn end_reported(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        end_offset: i64,
+        reported_at: EventTime,
+    ) {
+        let Some(of) = self.partition_mut(topic, partition) else { return };
+        of.end = Some((end_offset, reported_at));
+        of.heard_at = of.heard_at.max(reported_at);
+        of.note_caught_up(reported_at);
+    }
+
+    /// The partition cannot be read, as the client says, since then.
+    pub fn unreadable(&mut self, topic: &str, partition: i32, since: EventTime) {
+        if let Some(of) = self.partition_mut(topic, partition) {
+            of.unreadable_since.get_or_insert(since);
+        }
+    }
+
+    /// The partition can be read again. Reading from it says the same.
+    pub fn readable(&mut self, topic: &str, partition: i32, now: EventTime) {
+        if let Some(of) = self.partition_mut(topic, partition) {
+            of.heard(now);
+        }
+    }
+
+    /// The moment for which the figures hold; `None` before every partition has
+    /// been looked at, and while there is none.
+    pub fn as_of(&mut self, now: EventTime) -> Option<EventTime> {
+        let partitions = self.topics.values_mut().flat_map(BTreeMap::values_mut);
+        partitions
+            .map(|partition| {
+                partition.note_caught_up(now);
+                // A clock that stepped back takes the frontier with it.
+                partition.frontier().map(|frontier| frontier.min(now))
+            })
+            .reduce(|least, next| Some(least?.min(next?)))
+            .flatten()
+    }
+
+    /// Whether no partition has been unreadable for more than a minute.
+    pub fn complete(&self, now: EventTime) -> bool {
+        self.partitions().all(|partition| {
+            let since = partition.unreadable_since.unwrap_or(partition.heard_at);
+            now - since <= UNREADABLE_FOR
+        })
+    }
+
+    /// From when on everything was read: the latest over the partitions; `None`
+    /// when nothing came before.
+    pub fn covered_from(&self) -> Option<EventTime> {
+        self.partitions().filter_map(|partition| partition.start.covered_from).max()
+    }
+
+    /// Records (or places of the log) below the end last reported that are not
+    /// folded; `None` before an end was reported.
+    pub fn lag(&self, topic: &str, partition: i32) -> Option<u64> {
+        let of = self.partition(topic, partition)?;
+        let (end, _) = of.end?;
+        Some(u64::try_from(end.saturating_sub(of.folded_below)).unwrap_or(0))
+    }
+
+    /// The moment up to which a partition is known to be read.
+    pub fn frontier(&self, topic: &str, partition: i32) -> Option<EventTime> {
+        self.partition(topic, partition)?.frontier()
+    }
+
+    /// The offset below which everything of a partition is folded.
+    pub fn folded_below(&self, topic: &str, partition: i32) -> Option<i64> {
+        Some(self.partition(topic, partition)?.folded_below)
+    }
+
+    /// The highest record timestamp read that was not above the clock.
+    pub fn highest_read(&self) -> Option<EventTime> {
+        self.highest_record
+    }
+
+    /// Every partition, in order of topics and numbers.
+    pub fn names(&self) -> impl Iterator<Item = (&str, i32)> {
+        self.topics.iter().flat_map(|(topic, partitions)| {
+            partitions.keys().map(move |partition| (topic.as_str(), *partition))
+        })
+    }
+}
+
+impl Partition {
+    fn heard(&mut self, now: EventTime) {
+        self.heard_at = self.heard_at.max(now);
+        self.unreadable_since = None;
+        self.note_caught_up(now);
+    }
+
+    fn note_caught_up(&mut self, now: EventTime) {
+        let caught_up = self.end.is_some_and(|(end, at)| {
+            self.folded_below >= end && now - at <= END_HOLDS && at - now <= END_HOLDS
+        });
+        if caught_up {
+            self.caught_up_at = Some(now);
+        }
+    }
+
+    fn frontier(&self) -> Option<EventTime> {
+        self.caught_up_at.max(self.highest_record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> EventTime {
+        EventTime::from_secs(secs)
+    }
+
+    fn started(partitions: i32) -> Progress {
+        let mut progress = Progress::default();
+        for partition in 0..partitions {
+            let start = StartedAt { offset: 0, covered_from: None };
+            progress.add_partition("t", partition, start, at(1_000));
+        }
+        progress
+    }
+
+    #[track_caller]
+    fn check(progress: &mut Progress, now: i64, expected: Option<i64>) {
+        assert_eq!(progress.as_of(at(now)), expected.map(at), "as_of at {now}");
+    }
+
+    #[test]
+    fn an_idle_partition_is_caught_up_while_the_broker_answers() {
+        let mut progress = started(2);
+        check(&mut progress, 1_000, None);
+        progress.end_reported("t", 0, 0, at(1_000));
+        check(&mut progress, 1_000, None);
+        progress.end_reported("t", 1, 0, at(1_001));
+        check(&mut progress, 1_002, Some(1_002));
+        progress.end_reported("t", 0, 0, at(1_010));
+        check(&mut progress, 1_010, Some(1_002));
+        progress.end_reported("t", 1, 0, at(1_011));
+        check(&mut progress, 1_011, Some(1_011));
+    }
+
+    #[test]
+    fn while_reading_the_highest_record_below_the_clock_counts() {
+        let mut progress = started(1);
+        progress.end_reported("t", 0, 100, at(1_000));
+        assert_eq!(progress.lag("t", 0), Some(100));
+        check(&mut progress, 1_000, None);
+        progress.read("t", 0, Some(at(500)), 10, at(1_001));
+        check(&mut progress, 1_001, Some(500));
+        progress.read("t", 0, Some(at(9_000)), 20, at(1_001));
+        check(&mut progress, 1_001, Some(500));
+        progress.read("t", 0, Some(at(400)), 30, at(1_001));
+        check(&mut progress, 1_001, Some(500));
+        assert_eq!(progress.lag("t", 0), Some(70));
+        assert_eq!(progress.highest_read(), Some(at(500)));
+        progress.read("t", 0, Some(at(600)), 100, at(1_002));
+        check(&mut progress, 1_002, Some(1_002));
+        check(&mut progress, 1_003, Some(1_002));
+    }
+
+    #[test]
+    fn markers_and_compacted_records_at_the_end_count_as_folded() {
+        let mut progress = started(1);
+        progress.read("t", 0, Some(at(500)), 10, at(1_000));
+        progress.end_reported("t", 0, 11, at(1_000));
+        check(&mut progress, 1_000, Some(500));
+        progress.position("t", 0, 11, at(1_001));
+        check(&mut progress, 1_001, Some(1_001));
+        assert_eq!(progress.lag("t", 0), Some(0));
+    }
+
+    #[test]
+    fn as_of_goes_back_only_with_the_clock() {
+        let mut progress = started(1);
+        progress.end_reported("t", 0, 0, at(1_000));
+        check(&mut progress, 1_000, Some(1_000));
+        progress.end_reported("t", 0, 5, at(1_001));
+        check(&mut progress, 1_001, Some(1_000));
+        check(&mut progress, 700, Some(700));
+    }
+
+    #[test]
+    fn a_partition_silent_for_a_minute_makes_it_incomplete() {
+        let mut progress = started(2);
+        progress.end_reported("t", 0, 0, at(1_060));
+        assert!(progress.complete(at(1_060)));
+        assert!(!progress.complete(at(1_061)));
+        progress.end_reported("t", 1, 0, at(1_061));
+        assert!(progress.complete(at(1_061)));
+        progress.unreadable("t", 1, at(1_062));
+        progress.unreadable("t", 1, at(1_090));
+        for second in 1_063..=1_130 {
+            progress.end_reported("t", 0, 0, at(second));
+            progress.end_reported("t", 1, 0, at(second));
+            assert_eq!(progress.complete(at(second)), second <= 1_122, "at {second}");
+        }
+        progress.readable("t", 1, at(1_130));
+        assert!(progress.complete(at(1_130)));
+    }
+
+    #[test]
+    fn coverage_begins_where_the_last_partition_does() {
+        let mut progress = started(1);
+        assert_eq!(progress.covered_from(), None);
+        for (partition, from) in [(1, 300), (2, 200)] {
+            let start = StartedAt { offset: 7, covered_from: Some(at(from)) };
+            progress.add_partition("t", partition, start, at(1_000));
+        }
+        assert_eq!(progress.covered_from(), Some(at(300)));
+        assert_eq!(progress.folded_below("t", 1), Some(7));
+        progress.remove_partition("t", 1);
+        assert_eq!(progress.covered_from(), Some(at(200)));
+    }
+
+    #[test]
+    fn reports_on_unknown_partitions_are_ignored() {
+        let mut progress = Progress::default();
+        progress.read("gone", 3, Some(at(5)), 7, at(10));
+        check(&mut progress, 10, None);
+        assert!(progress.complete(at(10)));
+        assert_eq!(progress.lag("gone", 3), None);
+    }
+}
