@@ -164,7 +164,7 @@ mod tests {
         let (low, high) = (level(100, 9), Level { tiebreak: 1, ..level(100, 3) });
         for pair in [[low, high], [high, low]] {
             let mut last = Last::default();
-            pair.map(|level| last.observe(1, level));
+            pair.into_iter().for_each(|level| last.observe(1, level));
             check(&last, 10, "3");
         }
     }
