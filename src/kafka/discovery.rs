@@ -247,7 +247,14 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     fn start_partitions(&mut self, topic: &Arc<str>, partitions: &[i32], at: StartAt) -> bool {
         let now = (self.clock)();
         let (settings, shared) = (&self.settings, &self.shared);
-        match lookup::starts(settings, shared, &self.prober, topic, partitions, at, now) {
+        // A client that has seen the topic smaller takes a new partition for unknown.
+        let known = [&self.prober, &self.reader]
+            .into_iter()
+            .try_for_each(|client| client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map(drop));
+        let starts = known.and_then(|()| {
+            lookup::starts(settings, shared, &self.prober, topic, partitions, at, now)
+        });
+        match starts {
             Ok(starts) => {
                 if let Some(known) = self.topics.get_mut(topic) {
                     known.reading.extend(partitions);

@@ -1,10 +1,14 @@
-//! Once a second, in a thread of its own: where the partitions end, and the commit.
+//! Once a second, each in a thread of its own: where the partitions end, and the
+//! commit of what is folded.
 //!
 //! One request per broker says all the ends. The offsets to commit are those that
-//! the application handed in last; committing goes without membership in the group.
+//! the application handed in last; committing goes without membership in the group,
+//! and waits for its answer, because librdkafka reports none of a commit that does not
+//! (only its own automatic ones have a callback in the bindings).
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{CommitMode, Consumer as _};
@@ -21,25 +25,59 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The wait for callbacks between two looks at the wish to stop.
 const STEP: Duration = Duration::from_millis(50);
 
-pub(super) struct EndsAndCommits<C> {
+/// Asks for the ends.
+pub(super) struct AskingEnds<C> {
     pub(super) shared: Arc<Shared>,
     pub(super) prober: Arc<Consumer>,
     pub(super) clock: Arc<C>,
 }
 
-impl<C: Fn() -> EventTime> EndsAndCommits<C> {
-    /// Runs until the source is closed; asks no more ends once it has stopped.
+/// Commits.
+pub(super) struct Committing {
+    pub(super) shared: Arc<Shared>,
+    pub(super) prober: Arc<Consumer>,
+}
+
+impl Committing {
+    /// Runs until the source is closed; without a coordinator, for as long as its last
+    /// request takes to time out.
     pub(super) fn run(self) {
         let mut next = Instant::now();
         while !self.shared.abandoned() {
-            if Instant::now() >= next {
+            if Instant::now() >= next || self.shared.stopped() {
                 next = Instant::now() + INTERVAL;
                 self.commit();
-                if !self.shared.stopped() {
-                    self.ask_ends();
-                }
             }
-            // Serves the callbacks of commits, and keeps the queue of log lines empty.
+            thread::sleep(STEP);
+        }
+    }
+
+    fn commit(&self) {
+        let offsets = self.shared.next_commit();
+        if offsets.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        let mut filled = Ok(());
+        for ((topic, partition), offset) in &offsets {
+            let added = list.add_partition_offset(topic, *partition, Offset::Offset(*offset));
+            filled = filled.and(added);
+        }
+        let result = filled.and_then(|()| self.prober.commit(&list, CommitMode::Sync));
+        self.shared.committed(offsets, result);
+    }
+}
+
+impl<C: Fn() -> EventTime> AskingEnds<C> {
+    /// Runs until the source stops.
+    pub(super) fn run(self) {
+        let mut next = Instant::now();
+        while !self.shared.abandoned() {
+            if Instant::now() >= next && !self.shared.stopped() {
+                next = Instant::now() + INTERVAL;
+                self.ask_ends();
+            }
+            // Keeps the queue of log lines empty.
             let _ = self.prober.poll(STEP);
         }
     }
@@ -83,20 +121,6 @@ impl<C: Fn() -> EventTime> EndsAndCommits<C> {
             }
         }
         Ok(ends)
-    }
-
-    fn commit(&self) {
-        let Some(offsets) = self.shared.next_commit() else { return };
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        let mut filled = Ok(());
-        for ((topic, partition), offset) in &offsets {
-            filled =
-                filled.and(list.add_partition_offset(topic, *partition, Offset::Offset(*offset)));
-        }
-        let sent = filled.and_then(|()| self.prober.commit(&list, CommitMode::Async));
-        if sent.is_err() {
-            self.shared.committed(sent);
-        }
     }
 }
 

@@ -73,7 +73,6 @@ struct Brokers {
 #[derive(Debug, Default)]
 struct Commits {
     wanted: HashMap<Key, i64>,
-    in_flight: Option<HashMap<Key, i64>>,
     done: HashMap<Key, i64>,
 }
 
@@ -211,24 +210,12 @@ impl Shared {
         }
     }
 
-    /// What is to be committed now; nothing while a commit is under way.
-    pub(super) fn next_commit(&self) -> Option<Vec<(Key, i64)>> {
-        let mut commits = lock(&self.commits);
-        if commits.in_flight.is_some() {
-            return None;
-        }
-        let changed: HashMap<Key, i64> = commits
-            .wanted
-            .iter()
-            .filter(|(key, offset)| commits.done.get(*key) != Some(offset))
-            .map(|(key, offset)| (key.clone(), *offset))
-            .collect();
-        if changed.is_empty() {
-            return None;
-        }
-        let list = changed.iter().map(|(key, offset)| (key.clone(), *offset)).collect();
-        commits.in_flight = Some(changed);
-        Some(list)
+    /// What was asked for and is not committed.
+    pub(super) fn next_commit(&self) -> Vec<(Key, i64)> {
+        let commits = lock(&self.commits);
+        let open = |(key, offset): &(&Key, &i64)| commits.done.get(*key) != Some(offset);
+        let open = commits.wanted.iter().filter(open);
+        open.map(|(key, offset)| (key.clone(), *offset)).collect()
     }
 
     /// Whether all that was asked for is committed.
@@ -237,19 +224,13 @@ impl Shared {
         commits.wanted.iter().all(|(key, offset)| commits.done.get(key) == Some(offset))
     }
 
-    pub(super) fn committed(&self, result: KafkaResult<()>) {
-        let mut commits = lock(&self.commits);
-        let sent = commits.in_flight.take().unwrap_or_default();
+    pub(super) fn committed(&self, offsets: Vec<(Key, i64)>, result: KafkaResult<()>) {
         match result {
-            Ok(()) => commits.done.extend(sent),
-            Err(error) => {
-                let refused = error.rdkafka_error_code().and_then(refusal);
-                if let Some(refusal) = refused {
-                    self.fatal(refusal, None, &error.to_string());
-                } else {
-                    tracing::debug!("offsets were not committed, and will be again: {error}");
-                }
-            }
+            Ok(()) => lock(&self.commits).done.extend(offsets),
+            Err(error) => match error.rdkafka_error_code().and_then(refusal) {
+                Some(refusal) => self.fatal(refusal, None, &error.to_string()),
+                None => tracing::debug!("offsets were not committed, and will be again: {error}"),
+            },
         }
     }
 }

@@ -21,7 +21,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::batch::{Buffers, Parts, RecordBatch};
 use super::client::{self, Consumer, EndReached};
 use super::discovery::Discovery;
-use super::ends::EndsAndCommits;
+use super::ends::{AskingEnds, Committing};
 use super::events::{Folded, Gap, PartitionEnd, PartitionStart, SourceEvent};
 use super::settings::SourceSettings;
 use super::shared::{Key, Note, Shared, lock};
@@ -82,11 +82,8 @@ where
         missing: BTreeSet::new(),
         patterns_looked: false,
     };
-    let ends = EndsAndCommits {
-        shared: Arc::clone(&shared),
-        prober: Arc::clone(&prober),
-        clock: Arc::clone(&clock),
-    };
+    let committing = Committing { shared: Arc::clone(&shared), prober: Arc::clone(&prober) };
+    let ends = AskingEnds { shared: Arc::clone(&shared), prober, clock: Arc::clone(&clock) };
     let reading = Reading {
         settings,
         shared: Arc::clone(&shared),
@@ -112,6 +109,7 @@ where
         spawn("kafka-read", Box::new(move || reading.run()))?,
         spawn("kafka-discovery", Box::new(move || discovery.run(&woken)))?,
         spawn("kafka-ends", Box::new(move || ends.run()))?,
+        spawn("kafka-commit", Box::new(move || committing.run()))?,
     ];
     Ok((Source { shared: SharedHandle(shared), threads }, received))
 }

@@ -123,7 +123,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
-log.retention.check.interval.ms=1000
+log.retention.ms=-1
 ",
             log = folder.path().join("log").display(),
         );
