@@ -4,6 +4,8 @@ mod artifacts;
 mod artifacts_fixture;
 mod artifacts_live;
 mod config;
+mod demo;
+mod documents;
 mod export;
 mod kafka;
 mod kafka_dead_letters;

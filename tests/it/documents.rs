@@ -1,0 +1,152 @@
+//! The examples in the documents work as they stand.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use tidegauge::config::{self, Config, World};
+use tidegauge::event::{EventTime, RawRecord};
+use tidegauge::format::{Decoder, Element, Format, Limits, Wanted};
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The fenced blocks of a language, in order.
+fn fenced(document: &str, language: &str) -> Vec<String> {
+    let opening = format!("```{language}\n");
+    document
+        .split(&opening)
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once("```")?.0.to_owned()))
+        .collect()
+}
+
+/// The indented block that begins with a line.
+fn indented(document: &str, first: &str) -> String {
+    let from = document.find(&format!("    {first}")).expect("the block is in the document");
+    document[from..]
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .map(|line| format!("{}\n", line.trim_start_matches("    ")))
+        .collect()
+}
+
+fn read_files(files: BTreeMap<String, String>) -> Config {
+    let environment = |name: &str| match name {
+        "DEMO_BROKERS" => Some("127.0.0.1:9092".to_owned()),
+        "DEMO_LISTEN" => Some("127.0.0.1:0".to_owned()),
+        _ => None,
+    };
+    let world = World { files: &files, environment: &environment, host: "example", processors: 2 };
+    config::read("tidegauge.toml", &world).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// A configuration of one file that has to be right.
+pub(crate) fn read_config(text: &str) -> Config {
+    read_files(BTreeMap::from([("tidegauge.toml".to_owned(), text.to_owned())]))
+}
+
+#[test]
+fn the_readmes_configuration_is_right() {
+    let config = read_config(&indented(&document("README.md"), "[kafka]"));
+    assert_eq!(config.objectives.len(), 1);
+}
+
+#[test]
+fn the_declarations_of_the_configuration_page_are_right() {
+    let page = document("docs/configuration.md");
+    let mut text =
+        indented(&document("README.md"), "[kafka]").replace("unsubscribe_spike", "first");
+    for first in
+        ["[measures.demo_requests]", "[kpis.demo_request_rate]", "[slices.region]", "[objectives."]
+    {
+        text.push_str(&indented(&page, first));
+    }
+    let config = read_config(&text);
+    assert!(config.declarations.kpis.iter().any(|kpi| kpi.id == "demo_request_rate"));
+    assert!(config.declarations.slices.iter().any(|slice| slice.name == "region"));
+    assert_eq!(config.objectives.len(), 2);
+}
+
+#[test]
+fn the_format_of_the_formats_page_reads_its_record() {
+    let page = document("docs/formats.md");
+    let (records, blocks) = (fenced(&page, "json"), fenced(&page, "toml"));
+    let mapping =
+        blocks.iter().find(|block| block.starts_with("name = \"acme\"")).expect("it is there");
+    let binding = blocks.iter().find(|block| block.starts_with("include")).expect("it is there");
+    let files = BTreeMap::from([
+        ("formats/acme.toml".to_owned(), mapping.clone()),
+        (
+            "tidegauge.toml".to_owned(),
+            format!("{binding}\n[kafka]\nbrokers = \"localhost:9092\"\n"),
+        ),
+    ]);
+    let config = read_files(files);
+    let spec = config.formats.iter().find(|spec| spec.name == "acme").expect("it was included");
+    let vocabulary = &config.declarations.vocabulary;
+    let format = Format::compile(spec, vocabulary, &Wanted::All);
+    let mut decoder = Decoder::new(Arc::new(format), Limits::default());
+    let record = RawRecord {
+        topic: "acme.mail",
+        partition: 0,
+        offset: 0,
+        timestamp: Some(EventTime::from_secs(1_767_261_602)),
+        key: None,
+        value: Some(records[0].as_bytes()),
+        headers: &[],
+    };
+    let mut said = Vec::new();
+    decoder.decode(&record, &mut |element| {
+        said.push(match element {
+            Element::Event(event) => format!(
+                "{} {} {:?} {:?}",
+                vocabulary.name(event.kind),
+                event.time,
+                event.campaign,
+                event.attributes
+            ),
+            Element::Ignored { reason, .. } => reason.name().to_owned(),
+            Element::Rejected(rejection) => rejection.detail.into_owned(),
+        });
+    });
+    assert_eq!(
+        said,
+        [
+            r#"email.delivered 2026-01-01T10:00:00.25Z Some("spring_sale") []"#,
+            r#"email.bounced 2026-01-01T10:00:01Z Some("spring_sale") [("class", "hard")]"#,
+            "on_purpose",
+        ]
+    );
+}
+
+/// Every link to a file leads to one.
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut dead = Vec::new();
+    let pages = [
+        "README.md",
+        "DESIGN.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "docs/configuration.md",
+        "docs/formats.md",
+        "docs/operations.md",
+    ];
+    for page in pages {
+        let text = document(page);
+        let folder = root.join(page).parent().expect("a folder").to_owned();
+        for rest in text.split("](").skip(1) {
+            let target = rest.split(')').next().unwrap_or_default();
+            let file = target.split('#').next().unwrap_or_default();
+            if !target.contains("://") && !file.is_empty() && !folder.join(file).exists() {
+                dead.push(format!("{page}: {target}"));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{}", dead.join("\n"));
+}
