@@ -158,7 +158,14 @@ fn named(value: &Value<'_>, what: &str, declared: &[Declared<'_>]) -> Option<usi
 fn selector(table: &mut Table<'_>, slice: &SliceSpec) -> Vec<Option<String>> {
     let wanted = slice.fields.iter().map(|field| {
         let value = table.optional(field.name())?;
-        value.scalar_text().filter(|text| text != "*")
+        let text = value.scalar_text()?;
+        if text.is_empty() {
+            value.problem_with(
+                format!("no event has an empty `{}`", field.name()),
+                "events without the field stand under \"__none__\"",
+            );
+        }
+        Some(text).filter(|text| text != "*")
     });
     wanted.collect()
 }

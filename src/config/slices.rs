@@ -8,7 +8,7 @@
 //! ```
 
 use super::declared::{Declared, valid_id};
-use super::reader::{Table, Value};
+use super::reader::{Table, Value, shown};
 use crate::event::{Field, Span};
 use crate::kpi::SliceSpec;
 use crate::window::{BASE_PANE, WindowSpec};
@@ -95,7 +95,7 @@ fn field(value: &Value<'_>) -> Option<Field> {
     let field = Field::from_name(&name);
     if field.is_personal() {
         value.problem_with(
-            format!("`{name}` names people, and never becomes a label"),
+            format!("`{}` names people, and never becomes a label", shown(&name)),
             "slice by what people have in common; people are counted by a measure with `aggregate = \"distinct\"`",
         );
         return None;
@@ -106,7 +106,7 @@ fn field(value: &Value<'_>) -> Option<Field> {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !valid {
         value.problem_with(
-            format!("`{name}` cannot be a label of Prometheus"),
+            format!("`{}` cannot be a label of Prometheus", shown(&name)),
             "a label has letters, digits and underscores, and begins with a letter; let the format give the attribute such a name",
         );
         return None;

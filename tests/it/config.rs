@@ -145,6 +145,15 @@ fn the_fingerprint_follows_what_is_computed_and_nothing_else() {
     assert_ne!(plain, fingerprint("[slices.all]\nreplace = true\nby = []\nwindows = [\"5m\"]\n"));
 }
 
+#[test]
+fn no_depth_overflows_the_stack() {
+    for open in ["[", "{a=", "[{a="] {
+        assert!(read_text(&format!("a = {}", open.repeat(50_000))).is_err());
+    }
+    assert!(read_text(&format!("[{}a]", "a.".repeat(50_000))).is_err());
+    assert!(read_text(&format!("{}a = 1", "a.".repeat(50_000))).is_err());
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,200}") {
