@@ -3,7 +3,7 @@
 use super::catalogue::Shipped;
 use super::format::read_format;
 use super::problem::{Place, Problems};
-use super::reader::{Context, Document, Table};
+use super::reader::{Context, Document, Table, shown};
 use crate::format::FormatSpec;
 
 /// The mapping files that the binary carries, in order of names.
@@ -35,26 +35,56 @@ pub(super) struct Mappings {
 
 impl Mappings {
     /// The shipped ones.
-    pub(super) fn shipped(_context: &Context<'_>) -> Self {
+    pub(super) fn shipped() -> Self {
         Mappings { specs: shipped_formats(), own: Vec::new() }
     }
 
-    /// Adds one of the user's; it replaces a shipped one of the same name.
-    pub(super) fn add(&mut self, table: Table<'_>) {
-        let (problems, at) = (table.problems(), table.at());
-        let Some(spec) = read_format(table) else { return };
-        if let Some((_, first)) = self.own.iter().find(|(name, _)| *name == spec.name) {
-            let what = format!("the format `{}` is already declared in {}", spec.name, first.file);
-            problems.add_with(at, what, "give one of them another `name`");
+    /// Adds one of the user's; one of a shipped name needs `replace = true`.
+    pub(super) fn add(&mut self, mut table: Table<'_>) {
+        let problems = table.problems();
+        let replaces = table.optional("replace").and_then(|value| value.boolean()) == Some(true);
+        let named = table.optional("name").and_then(|value| Some((value.text()?, value.at())));
+        let spec = read_format(table);
+        // Without a name, that is what is wrong with it.
+        let Some((name, at)) = named else { return };
+        let shipped = self.specs.iter().position(|known| known.name == name);
+        if let Some((_, first)) = self.own.iter().find(|(known, _)| *known == name) {
+            problems.add_with(
+                at,
+                format!("the format `{}` is declared twice", shown(&name)),
+                format!("the first is at {first}"),
+            );
             return;
         }
-        self.own.push((spec.name.clone(), at));
-        self.specs.retain(|known| known.name != spec.name);
-        self.specs.push(spec);
+        match (shipped, replaces) {
+            (Some(_), false) => problems.add_with(
+                at.clone(),
+                format!("a format `{name}` is shipped already"),
+                "choose another name, or put `replace = true` here",
+            ),
+            (None, true) => problems.add_with(
+                at.clone(),
+                format!("there is no shipped format `{}` to replace", shown(&name)),
+                "leave `replace` out",
+            ),
+            (Some(shipped), true) => {
+                self.specs.remove(shipped);
+            }
+            (None, false) => {}
+        }
+        self.own.push((name, at));
+        self.specs.extend(spec);
+    }
+
+    /// The names of all that are declared, those with mistakes included: a topic
+    /// bound to such a one is no further mistake.
+    pub(super) fn names(&self) -> Vec<String> {
+        let own = self.own.iter().map(|(name, _)| name.clone());
+        own.chain(self.specs.iter().map(|spec| spec.name.clone())).collect()
     }
 
     /// All of them, in order of names.
-    pub(super) fn finish(mut self, _problems: &Problems) -> Vec<FormatSpec> {
+    pub(super) fn finish(mut self) -> Vec<FormatSpec> {
         self.specs.sort_by(|one, other| one.name.cmp(&other.name));
         self.specs
     }

@@ -65,7 +65,7 @@ fn read_text(path: &str, text: &str, world: &World<'_>, problems: &Problems) -> 
     // each file says by itself is judged.
     let whole = documents.iter().all(|(document, _)| document.is_whole());
     let mut declared = AllGathered::new();
-    let mut mappings = formats::Mappings::shipped(&context);
+    let mut mappings = formats::Mappings::shipped();
     for (document, shipped) in documents.iter().filter(|(document, _)| document.is_whole()) {
         let mut table = document.table();
         if formats::is_mapping(&table) {
@@ -159,9 +159,8 @@ fn assemble(
 ) -> Option<Config> {
     let problems = root.problems();
     let instance = service::instance(&mut root, world);
-    let formats = mappings.finish(problems);
-    let names: Vec<String> = formats.iter().map(|format| format.name.clone()).collect();
-    let kafka = kafka::read(&mut root, world, path, &names);
+    let kafka = kafka::read(&mut root, world, path, &mappings.names());
+    let formats = mappings.finish();
     let export = service::export(&mut root);
     let limits = service::limits(&mut root);
     let log = service::log(&mut root);

@@ -46,8 +46,9 @@ fn describe(config: &Config) -> String {
         // A test may look at what is otherwise never shown.
         text.push_str(&format!("property {name} = {value}\n"));
     }
+    let formats: Vec<&str> = config.formats.iter().map(|format| format.name.as_str()).collect();
     text.push_str(&format!(
-        "{:?}\n{:?}\n{:?}\nhash key {:?}, snapshot every {}, {} decoders, shutdown within {}\n",
+        "formats {formats:?}\n{:?}\n{:?}\n{:?}\nhash key {:?}, snapshot every {}, {} decoders, shutdown within {}\n",
         config.limits,
         config.export,
         config.log,
