@@ -14,6 +14,7 @@ mod process;
 mod report;
 mod serve;
 mod site;
+mod status;
 
 pub use format::PageFormat;
 pub use pages::encode;

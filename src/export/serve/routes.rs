@@ -1,12 +1,13 @@
 //! The paths and what each answers.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::CompressionLevel;
@@ -14,6 +15,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::export::format::PageFormat;
 use crate::export::pages::PageCache;
+use crate::export::status::{self, History, Status};
 use crate::export::{NotReady, Report, Site};
 
 /// The engine publishes every second; after this long without a report it is
@@ -22,6 +24,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
 
 const PATHS: &str = "\
 No such page. There are:
@@ -31,12 +34,14 @@ No such page. There are:
 /healthz          200 while the process lives
 /readyz           200 while its verdicts count, else 503 and why not
 /api/status.json  the data of the status page
+/api/status.html  the part of the status page that changes
 ";
 
 /// What the routes share.
 pub(super) struct Pages {
     site: Arc<Site>,
     newest: Mutex<Newest>,
+    history: Mutex<History>,
     cache: PageCache,
 }
 
@@ -49,11 +54,17 @@ struct Newest {
 impl Pages {
     pub(super) fn new(site: Arc<Site>) -> Self {
         let newest = Newest { report: None, since: Instant::now() };
-        Pages { site, newest: Mutex::new(newest), cache: PageCache::default() }
+        Pages {
+            site,
+            newest: Mutex::new(newest),
+            history: Mutex::default(),
+            cache: PageCache::default(),
+        }
     }
 
     /// Makes `report` the one that pages show.
     pub(super) fn take_in(&self, report: Arc<Report>) {
+        self.history().take_in(&self.site, &report);
         let mut newest = self.newest();
         newest.report = Some(report);
         newest.since = Instant::now();
@@ -62,6 +73,18 @@ impl Pages {
     fn newest(&self) -> MutexGuard<'_, Newest> {
         // It is whole at any moment: a panic elsewhere spoils nothing.
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        // At worst a line lacks a point.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `show` makes of the data of the status page.
+    fn status<T>(&self, show: impl FnOnce(&Status<'_>) -> T) -> T {
+        let (report, not_ready) = self.now();
+        let history = self.history();
+        show(&Status::of(&self.site, report.as_deref(), &history, &not_ready))
     }
 
     /// The newest report, and why the instance is not ready as of now.
@@ -84,9 +107,12 @@ pub(super) fn router(pages: Arc<Pages>) -> Router {
     // times as long for a few per cent.
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
     Router::new()
+        .route("/", get(status_page))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/api/status.json", get(status_json))
+        .route("/api/status.html", get(status_fragment))
         .fallback(not_found)
         .layer(compression)
         .with_state(pages)
@@ -145,6 +171,41 @@ async fn readyz(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response
     let lines: String =
         reasons.iter().map(|reason| format!("{}: {}\n", reason.name(), reason.says())).collect();
     respond(status, TEXT, lines)
+}
+
+/// A word that nobody can guess, so that only the page's own style and script run.
+fn nonce() -> String {
+    // Each state has keys of its own that the system's random source seeded.
+    let word = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}
+
+async fn status_page(State(pages): State<Arc<Pages>>) -> Response {
+    let nonce = nonce();
+    let mut response = respond(StatusCode::OK, HTML, pages.status(|it| status::page(it, &nonce)));
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; \
+         connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'self'"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+async fn status_fragment(State(pages): State<Arc<Pages>>) -> Response {
+    respond(StatusCode::OK, HTML, pages.status(status::fragment))
+}
+
+async fn status_json(State(pages): State<Arc<Pages>>) -> Response {
+    match pages.status(|it| serde_json::to_string(it)) {
+        Ok(json) => respond(StatusCode::OK, JSON, json),
+        Err(error) => {
+            tracing::error!(%error, "the status could not be written as JSON");
+            respond(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the status could not be written\n")
+        }
+    }
 }
 
 async fn not_found() -> Response {

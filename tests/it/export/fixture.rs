@@ -170,13 +170,13 @@ fn objectives() -> Vec<ObjectiveSpec> {
         ObjectiveSpec {
             help: "Mail arrives.".to_owned(),
             owner: "deliverability".to_owned(),
-            ..objective("mail_arrives", "delivery_rate", None, 1, Target::AtLeast(0.97))
+            ..objective("mail_arrives", "delivery_rate", None, 1, Target::AtLeast(0.85))
         },
         ObjectiveSpec {
             help: "The shop sells enough to pay for spring.".to_owned(),
             owner: "shop".to_owned(),
             serves: "growth".to_owned(),
-            ..objective("spring_revenue", "revenue", None, 2, Target::AtLeast(25_000.0))
+            ..objective("spring_revenue", "revenue", None, 2, Target::AtLeast(900_000.0))
         },
         ObjectiveSpec {
             help: "Visitors become customers.".to_owned(),
@@ -192,7 +192,7 @@ fn objectives() -> Vec<ObjectiveSpec> {
                 "page_views",
                 Some(Some(SPRING)),
                 1,
-                Target::AtLeast(4_000.0),
+                Target::AtLeast(50_000.0),
             )
         },
         ObjectiveSpec {
@@ -240,12 +240,12 @@ fn measures(campaign: Option<usize>, secs: f64, step: i64) -> Vec<Option<Quantit
             })
             .collect();
     };
-    let weight = [14.0, 30.0, 46.0, 0.9, 6.0][campaign] * secs / 60.0;
+    let weight = [640.0, 930.0, 1_260.0, 3.1, 310.0][campaign] * secs / 60.0;
     let sent = (weight * (1.0 + 0.12 * wave(step, campaign))).round();
     let delivered = (sent * 0.985).round();
     let leaving = match CAMPAIGNS[campaign] {
         SPRING => 0.0031 + 0.0092 * spike(step),
-        "Garden week" => 0.00462,
+        "Garden week" => 0.00476,
         _ => 0.0022,
     };
     let web = campaign != 4;
@@ -357,15 +357,16 @@ fn judge(
 ) -> Verdict {
     let unknown = match figure {
         None => Some(UnknownReason::NoData),
-        Some(KpiFigure { sample: Some(sample), .. }) if sample < 100.0 => {
+        Some(KpiFigure { sample: Some(sample), .. }) if sample < 500.0 => {
             Some(UnknownReason::SmallSample)
         }
         Some(_) => None,
     };
     let value = figure.map(|figure| figure.value);
+    let finite = |ratio: f64| Some(ratio).filter(|ratio| ratio.is_finite());
     let (attainment, remaining) = match (objective.target, value) {
-        (Target::AtLeast(least), Some(value)) => (Some(value / least), Some(least - value)),
-        (Target::AtMost(most), Some(value)) => (Some(most / value), Some(value - most)),
+        (Target::AtLeast(least), Some(value)) => (finite(value / least), Some(least - value)),
+        (Target::AtMost(most), Some(value)) => (finite(most / value), Some(value - most)),
         _ => (None, None),
     };
     let state = match attainment {

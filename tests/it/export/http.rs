@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 use super::fixture;
 
 /// A server on a free local port; it stops when this is dropped.
-struct Server {
+pub(super) struct Server {
     address: SocketAddr,
     reports: watch::Sender<Option<Arc<Report>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -21,7 +21,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(report: Option<Report>) -> Self {
+    pub(super) fn start(report: Option<Report>) -> Self {
         let (reports, receiver) = watch::channel(report.map(Arc::new));
         let (stop, stopped) = oneshot::channel();
         let (tell, address) = std::sync::mpsc::channel();
@@ -61,7 +61,12 @@ impl Server {
     }
 
     /// Status, headers as text, body.
-    fn request(&self, method: &str, path: &str, headers: &[&str]) -> (u16, String, Vec<u8>) {
+    pub(super) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+    ) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
         for header in headers {
@@ -82,7 +87,7 @@ impl Server {
         (status, head, body)
     }
 
-    fn get(&self, path: &str, headers: &[&str]) -> (u16, String, String) {
+    pub(super) fn get(&self, path: &str, headers: &[&str]) -> (u16, String, String) {
         let (status, head, body) = self.request("GET", path, headers);
         (status, head, String::from_utf8(body).expect("text"))
     }
@@ -197,7 +202,7 @@ fn readiness_says_why_not() {
 #[test]
 fn heads_and_unknown_paths_and_methods_are_answered() {
     let server = Server::start(Some(spring()));
-    for path in ["/metrics", "/healthz", "/readyz"] {
+    for path in ["/", "/metrics", "/healthz", "/readyz", "/api/status.json"] {
         let (status, _, body) = server.request("HEAD", path, &[]);
         assert_eq!((status, body.len()), (200, 0), "HEAD {path}");
     }
