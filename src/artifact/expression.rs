@@ -1,6 +1,6 @@
 //! PromQL that rules and dashboards share.
 
-use crate::catalog::{Family, READY};
+use crate::catalog::{Family, READY, slice_labels};
 use crate::kpi::SliceSpec;
 
 /// `tidegauge_ready == 1`: the instances whose figures count.
@@ -20,7 +20,7 @@ pub(super) fn select(family: &Family, matchers: &str) -> String {
 
 /// The labels that tell the alerts of one objective apart.
 pub(super) fn identity(slice: &SliceSpec) -> String {
-    let mut labels = vec!["objective", "slice"];
-    labels.extend(slice.fields.iter().map(|field| field.name()));
+    let mut labels = vec!["objective".to_owned(), "slice".to_owned()];
+    labels.extend(slice_labels(slice));
     labels.join(", ")
 }

@@ -161,8 +161,8 @@ impl<'a> Subject<'a> {
             super::dashboard::uid_of_slice(self.slice),
             self.window()
         );
-        for (field, value) in self.slice.fields.iter().zip(&moment.escaped_values) {
-            dashboard.push_str(&format!("&var-{}={value}", field.name()));
+        for (label, value) in catalog::slice_labels(self.slice).iter().zip(&moment.escaped_values) {
+            dashboard.push_str(&format!("&var-{label}={value}"));
         }
         let mut links = vec![("dashboard", dashboard)];
         links.extend(self.objective.runbook.as_ref().map(|url| ("runbook_url", plain(url))));
@@ -171,8 +171,10 @@ impl<'a> Subject<'a> {
 
     /// The moment as templates.
     fn templates(&self) -> Moment {
-        let labels: Vec<String> =
-            self.slice.fields.iter().map(|field| format!("$labels.{}", field.name())).collect();
+        let labels: Vec<String> = catalog::slice_labels(self.slice)
+            .iter()
+            .map(|label| format!("$labels.{label}"))
+            .collect();
         let worst = match self.objective.target {
             Target::AtLeast(_) => "min",
             Target::AtMost(_) | Target::Between(..) => "max",
@@ -198,9 +200,9 @@ impl<'a> Subject<'a> {
     fn selector_format(&self, family: &catalog::Family) -> (String, String) {
         let mut matchers = format!("objective=\"{}\"", self.objective.id);
         let mut fills = String::new();
-        for field in &self.slice.fields {
-            matchers.push_str(&format!(",{}=%q", field.name()));
-            fills.push_str(&format!(" $labels.{}", field.name()));
+        for label in catalog::slice_labels(self.slice) {
+            matchers.push_str(&format!(",{label}=%q"));
+            fills.push_str(&format!(" $labels.{label}"));
         }
         (select(family, &matchers), fills)
     }

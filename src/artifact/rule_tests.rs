@@ -11,7 +11,7 @@ use super::objective_rules::{Moment, NO_FIGURE, Subject, UNKNOWN_HOLD};
 use super::rule::{quoted, scalar};
 use super::words;
 use super::{Artifact, OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
-use crate::catalog::{self, Family};
+use crate::catalog::{self, Family, slice_labels};
 use crate::kpi::Declarations;
 use crate::objective::{ObjectiveSpec, Severity, State, Target, UnknownReason};
 
@@ -92,14 +92,14 @@ impl<'a> Case<'a> {
         values: Option<&[String]>,
         samples: &str,
     ) {
+        let names = slice_labels(self.subject.slice);
         let mut labels = vec![("job", "tidegauge".to_owned()), ("instance", instance.to_owned())];
         labels.extend(own.iter().map(|&(name, value)| (name, value.to_owned())));
         if let Some(values) = values {
             let slice = self.subject.slice;
             labels.push(("objective", self.subject.objective.id.clone()));
             labels.push(("slice", slice.name.clone()));
-            labels
-                .extend(slice.fields.iter().map(|field| field.name()).zip(values.iter().cloned()));
+            labels.extend(names.iter().map(String::as_str).zip(values.iter().cloned()));
         }
         let matchers: Vec<String> =
             labels.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect();
@@ -255,7 +255,8 @@ impl<'a> Case<'a> {
              - exp_labels:"
         );
         let mut labels = self.subject.labels(severity);
-        let fields = self.subject.slice.fields.iter().map(|field| field.name());
+        let names = slice_labels(self.subject.slice);
+        let fields = names.iter().map(String::as_str);
         let of_slice: Vec<(&str, String)> = fields.zip(self.values.iter().cloned()).collect();
         for (name, value) in labels.drain(..).chain(of_slice) {
             let _ = writeln!(text, "              {name}: {}", scalar(&value));

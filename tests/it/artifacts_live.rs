@@ -1,12 +1,15 @@
 //! The generated rules in a real Prometheus, with a real Alertmanager behind it and
 //! a page of metrics that the test writes.
 
-use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegauge::artifact;
+use tidegauge::event::{EventTime, Span};
+use tidegauge::export::NotReady;
+use tidegauge::objective::State;
 
 use crate::artifacts_fixture::{declarations, objectives};
+use crate::artifacts_page::{self, Told};
 use crate::support::alertmanager::AlertmanagerServer;
 use crate::support::dashboards;
 use crate::support::http::MetricsPage;
@@ -15,44 +18,28 @@ use crate::support::webhook::WebhookReceiver;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A page on which one campaign's spike objective stands as told.
-fn page(ready: bool, state: &str, figure: f64) -> String {
-    let mut page = format!(
-        "tidegauge_ready {}\ntidegauge_as_of_timestamp_seconds 4e9\n\
-         tidegauge_build_info{{version=\"0\"}} 1\n",
-        u8::from(ready)
-    );
-    for one in ["met", "at_risk", "missed", "unknown"] {
-        for (campaign, state) in [("spring", state), ("autumn", "met")] {
-            let value = u8::from(one == state);
-            let _ = writeln!(
-                page,
-                "tidegauge_objective_state{{objective=\"unsubscribe_spike\",state=\"{one}\",\
-                 slice=\"campaign\",campaign=\"{campaign}\"}} {value}"
-            );
-        }
-    }
-    for (family, value) in
-        [("tidegauge_objective_value", figure), ("tidegauge_objective_sample", 1_234.0)]
-    {
-        let _ = writeln!(
-            page,
-            "{family}{{objective=\"unsubscribe_spike\",slice=\"campaign\",campaign=\"spring\"}} {value}"
-        );
-    }
-    page
+/// A page, made now, on which one campaign's spike objective stands as told.
+fn page(ready: bool, state: State, figure: f64) -> String {
+    let not_ready = if ready { None } else { Some(NotReady::CatchingUp) };
+    let told = Told { not_ready, state, figure };
+    artifacts_page::page(&declarations(), &objectives(), told, now())
+}
+
+fn now() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    EventTime::from_millis(since.as_millis() as i64)
 }
 
 #[test]
 fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
     let (first, second) = (
-        MetricsPage::start(&page(true, "met", 0.001)),
-        MetricsPage::start(&page(true, "met", 0.001)),
+        MetricsPage::start(&page(true, State::Met, 0.001)),
+        MetricsPage::start(&page(true, State::Met, 0.001)),
     );
     let webhook = WebhookReceiver::start();
     let alertmanager = AlertmanagerServer::start(&webhook.url());
     let mut objectives = objectives();
-    objectives[0].keep_firing = tidegauge::event::Span::from_secs(2);
+    objectives[0].keep_firing = Span::from_secs(2);
     let rules = artifact::rules(&declarations(), &objectives);
     let prometheus = PrometheusServer::start(PrometheusSpec {
         targets: &[first.address(), second.address()],
@@ -65,16 +52,12 @@ fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
     prometheus.wait_for("count(tidegauge_ready == 1)", PATIENCE, |found| {
         found.first().is_some_and(|(_, count)| *count == 2.0)
     });
-    prometheus.wait_for(
-        "min(time() - prometheus_rule_group_last_evaluation_timestamp_seconds) or vector(0)",
-        PATIENCE,
-        |found| found.first().is_some_and(|(_, age)| *age >= 0.0),
-    );
+    prometheus.wait_for_evaluation(PATIENCE);
     assert!(prometheus.query("ALERTS{alertname=\"TidegaugeObjectiveMissed\"}").is_empty());
     assert!(webhook.all().is_empty(), "{:?}", webhook.all());
 
     // One of the two instances sees the spike.
-    first.set(Some(page(true, "missed", 0.0325)));
+    first.set(Some(page(true, State::Missed, 0.0325)));
     let fired =
         webhook.wait_for(PATIENCE, |alert| alert.label("alertname") == "TidegaugeObjectiveMissed");
     assert_eq!(fired.status, "firing");
@@ -109,7 +92,7 @@ fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
     let firing = "ALERTS{alertname=\"TidegaugeObjectiveMissed\",alertstate=\"firing\"}";
     let since = "max(ALERTS_FOR_STATE{alertname=\"TidegaugeObjectiveMissed\"})";
     let active_since = prometheus.query(since);
-    first.set(Some(page(false, "unknown", 0.0325)));
+    first.set(Some(page(false, State::Unknown, 0.0325)));
     second.set(None);
     prometheus.wait_for("absent(tidegauge_ready == 1)", PATIENCE, |found| !found.is_empty());
     // Longer than the alert outlives its expression without its own series.
@@ -121,7 +104,7 @@ fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
     assert_eq!(prometheus.query(firing).len(), 1, "it stays while no instance is ready");
 
     // Back, and still missed: the same alert, not a new one.
-    first.set(Some(page(true, "missed", 0.04)));
+    first.set(Some(page(true, State::Missed, 0.04)));
     prometheus.wait_for("tidegauge_ready == 1", PATIENCE, |found| !found.is_empty());
     assert_eq!(prometheus.query(since), active_since, "it did not fire anew");
     assert!(
@@ -132,7 +115,7 @@ fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
     );
 
     // A ready instance that says unknown resolves it.
-    first.set(Some(page(true, "unknown", 0.0325)));
+    first.set(Some(page(true, State::Unknown, 0.0325)));
     let resolved = webhook.wait_for(PATIENCE, |alert| {
         alert.status == "resolved" && alert.label("alertname") == "TidegaugeObjectiveMissed"
     });
@@ -144,21 +127,32 @@ fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
 }
 
 #[test]
-fn every_dashboard_expression_is_valid_promql() {
+fn every_dashboard_expression_returns_data_of_the_exporters_page() {
+    let page = MetricsPage::start(&page(true, State::Missed, 0.03));
     let prometheus = PrometheusServer::start(PrometheusSpec {
+        targets: &[page.address()],
         rules: Some("groups: []\n"),
+        interval: Some("1s"),
         ..PrometheusSpec::default()
     });
-    let chosen = [("window", "5m"), ("campaign", "spring"), ("region", "eu")];
+    // Two scrapes, since some expressions look at a change.
+    prometheus.wait_for("count_over_time(tidegauge_ready[5m])", PATIENCE, |found| {
+        found.first().is_some_and(|(_, scrapes)| *scrapes >= 3.0)
+    });
     let mut faults = Vec::new();
     let mut asked = 0;
     for board in artifact::dashboards(&declarations(), &objectives()) {
+        let window = if board.path.contains("region") { "1h" } else { "5m" };
+        let chosen = [("window", window), ("campaign", "spring"), ("region", "eu")];
         for query in dashboards::queries(&board.text) {
             asked += 1;
             let expression = dashboards::filled(&query.expression, &chosen);
-            if let Err(error) = prometheus.try_query(&expression) {
-                faults.push(format!("{}, {}: {error}\n  {expression}", board.path, query.panel));
-            }
+            let complaint = match prometheus.try_query(&expression) {
+                Ok(found) if !found.is_empty() => continue,
+                Ok(_) => "no data".to_owned(),
+                Err(error) => error,
+            };
+            faults.push(format!("{}, {}: {complaint}\n  {expression}", board.path, query.panel));
         }
     }
     assert!(asked > 40, "the dashboards ask for something: {asked}");

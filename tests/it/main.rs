@@ -3,6 +3,8 @@
 mod artifacts;
 mod artifacts_fixture;
 mod artifacts_live;
+mod artifacts_page;
+mod artifacts_shipped;
 mod config;
 mod demo;
 mod documents;

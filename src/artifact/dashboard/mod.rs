@@ -66,10 +66,10 @@ fn figures(kpi: &KpiSpec, matchers: &str, by: &str) -> String {
 
 /// Every label that may tell verdicts apart, over all slices.
 fn verdict_labels(declarations: &Declarations) -> String {
-    let mut labels = vec!["objective", "slice"];
-    for field in declarations.slices.iter().flat_map(|slice| &slice.fields) {
-        if !labels.contains(&field.name()) {
-            labels.push(field.name());
+    let mut labels = vec!["objective".to_owned(), "slice".to_owned()];
+    for label in declarations.slices.iter().flat_map(catalog::slice_labels) {
+        if !labels.contains(&label) {
+            labels.push(label);
         }
     }
     labels.join(", ")

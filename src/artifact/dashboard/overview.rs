@@ -203,7 +203,7 @@ pub(super) fn of_group<'a>(
 /// The ten first of a slice by its volumes, and the ten worst by what should be low.
 fn ranking_section(board: &mut Board, declarations: &Declarations, slice: SliceIndex) {
     let spec = &declarations.slices[slice];
-    let Some(field) = spec.fields.first().map(|field| field.name()) else { return };
+    let Some(field) = catalog::slice_labels(spec).into_iter().next() else { return };
     let Some(window) = spec.windows.get(spec.windows.len() / 2) else { return };
     let matchers = format!("slice=\"{}\",window=\"{window}\"", spec.name);
     board.section(&format!("By {field}, over {window}"));
@@ -220,7 +220,7 @@ fn ranking_section(board: &mut Board, declarations: &Declarations, slice: SliceI
         let panel =
             Panel::new(Shape::Bars, format!("{}: {what}", words::title(&kpi.id)), kpi.help.clone())
                 .ask(
-                    format!("sort_desc(topk(10, {}))", figures(kpi, &matchers, field)),
+                    format!("sort_desc(topk(10, {}))", figures(kpi, &matchers, &field)),
                     &format!("{{{{{field}}}}}"),
                 )
                 .unit(grafana_unit(&kpi.unit));

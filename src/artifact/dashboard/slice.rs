@@ -18,7 +18,7 @@ pub(super) fn board(
     index: SliceIndex,
 ) -> Board {
     let slice = &declarations.slices[index];
-    let fields: Vec<&str> = slice.fields.iter().map(|field| field.name()).collect();
+    let fields = catalog::slice_labels(slice);
     let mut board = Board::new(
         &uid_of_slice(slice),
         &format!("Tidegauge / One {}", fields.join(" and ")),

@@ -39,7 +39,7 @@ fn slices(declarations: &Declarations) -> String {
         let windows: Vec<String> = slice.windows.iter().map(ToString::to_string).collect();
         table.row(&[
             format!("`{}`", slice.name),
-            code_list(slice.fields.iter().map(|field| field.name())),
+            code_list(catalog::slice_labels(slice).iter().map(String::as_str)),
             code_list(windows.iter().map(String::as_str)),
             if slice.fields.is_empty() { "1".to_owned() } else { slice.cap.to_string() },
         ]);

@@ -147,6 +147,25 @@ impl PrometheusServer {
         )
     }
 
+    /// Waits until every group of rules was evaluated after this call.
+    #[track_caller]
+    pub(crate) fn wait_for_evaluation(&self, limit: Duration) {
+        let now = jiff::Timestamp::now();
+        let evaluated = |group: &Value| {
+            let at = group["lastEvaluation"].as_str().unwrap_or_default();
+            at.parse::<jiff::Timestamp>().is_ok_and(|at| at > now)
+        };
+        wait_until(
+            limit,
+            || {
+                let answer = self.get("/api/v1/rules", &[]).ok()?;
+                let groups = answer["data"]["groups"].as_array()?;
+                (!groups.is_empty() && groups.iter().all(evaluated)).then_some(())
+            },
+            || format!("rules are not evaluated\n{}", self.server.log()),
+        );
+    }
+
     fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let agent: ureq::Agent =
             ureq::Agent::config_builder().http_status_as_error(false).build().into();

@@ -1,0 +1,122 @@
+//! The exporter's own page for made-up declarations in which everything has a figure.
+
+use std::sync::Arc;
+
+use tidegauge::admit::{Ledger, RecentLedger};
+use tidegauge::event::{Decimal, EventTime, Span};
+use tidegauge::export::{
+    DeadLetterReport, NotReady, PageFormat, PartitionReport, ProcessUse, Report, Site, TopicReport,
+    encode,
+};
+use tidegauge::kpi::{
+    Declarations, KpiFigure, KpiSnapshot, Quantity, SeriesSnapshot, SliceIndex, SliceSnapshot,
+};
+use tidegauge::objective::{ObjectiveSpec, State, UnknownReason, Verdict};
+
+/// What is told of the first objective, for the campaign `spring`; everything else is
+/// met.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    /// Why the instance is not ready, if so.
+    pub(crate) not_ready: Option<NotReady>,
+    /// The verdict.
+    pub(crate) state: State,
+    /// The figure that is judged.
+    pub(crate) figure: f64,
+}
+
+/// The page at this moment.
+pub(crate) fn page(
+    declarations: &Declarations,
+    objectives: &[ObjectiveSpec],
+    told: Told,
+    now: EventTime,
+) -> String {
+    let site = Site::new(Arc::new(declarations.clone()), objectives.into(), "f00d", "0.1.0", "a");
+    let slices = 0..declarations.slices.len();
+    let not_ready: Vec<NotReady> = told.not_ready.into_iter().collect();
+    let report = Report {
+        made_at: now,
+        started_at: now - Span::from_secs(3_600),
+        snapshot: Some(KpiSnapshot {
+            as_of: now,
+            slices: slices.map(|slice| slice_snapshot(declarations, slice)).collect(),
+        }),
+        verdicts: verdicts(declarations, objectives, told),
+        not_ready: not_ready.clone(),
+        complete: true,
+        covered_from: Some(now - Span::from_secs(30 * 86_400)),
+        topics: vec![topic(now)],
+        missing_topics: Vec::new(),
+        brokers_up: true,
+        dead_letters: DeadLetterReport::default(),
+        snapshot_took: Span::from_millis(3),
+    };
+    let process = ProcessUse { resident_bytes: Some(50_000_000), cpu_seconds: Some(12.5) };
+    encode(&site, Some(&report), &not_ready, process, PageFormat::Text)
+}
+
+/// The values of a slice's fields: `spring` and `autumn` in the first, `eu` beside.
+fn series_values(declarations: &Declarations, slice: SliceIndex) -> Vec<Arc<[Box<str>]>> {
+    let fields = declarations.slices[slice].fields.len();
+    let of = |campaign: &str| {
+        (0..fields).map(|field| if field == 0 { campaign } else { "eu" }.into()).collect()
+    };
+    if fields == 0 { vec![of("")] } else { vec![of("spring"), of("autumn")] }
+}
+
+fn slice_snapshot(declarations: &Declarations, slice: SliceIndex) -> SliceSnapshot {
+    let windows = declarations.slices[slice].windows.len();
+    let measures = windows * declarations.measures_of_slice(slice).len();
+    let kpis = windows * declarations.kpis_of_slice(slice).len();
+    let series = series_values(declarations, slice).into_iter().map(|values| SeriesSnapshot {
+        values,
+        other: false,
+        measures: vec![Some(Quantity::Exact(Decimal::from_int(1_000))); measures],
+        kpis: vec![Some(KpiFigure { value: 0.01, sample: Some(1_000.0) }); kpis],
+    });
+    SliceSnapshot {
+        slice,
+        coverage: vec![1.0; windows],
+        folded_values: 0,
+        folded_events: 0,
+        series: series.collect(),
+    }
+}
+
+fn verdicts(declarations: &Declarations, objectives: &[ObjectiveSpec], told: Told) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for (index, objective) in objectives.iter().enumerate() {
+        let values = match objective.selector.iter().cloned().collect::<Option<Vec<String>>>() {
+            Some(literal) => vec![literal.into_iter().map(String::into_boxed_str).collect()],
+            None => series_values(declarations, objective.slice),
+        };
+        for values in values {
+            let told_of = index == 0 && values.first().is_some_and(|value| &**value == "spring");
+            let state = if told_of { told.state } else { State::Met };
+            verdicts.push(Verdict {
+                objective: index,
+                values,
+                state,
+                unknown: (state == State::Unknown).then_some(UnknownReason::Stale),
+                value: Some(if told_of { told.figure } else { 0.01 }),
+                sample: Some(1_234.0),
+                attainment: Some(1.25),
+                remaining: Some(0.0),
+            });
+        }
+    }
+    verdicts
+}
+
+fn topic(now: EventTime) -> TopicReport {
+    let mut ledger = Ledger::default();
+    ledger.records.read = 1_000;
+    ledger.records.decoded = 1_000;
+    ledger.events.decoded = 1_000;
+    ledger.events.counted = 1_000;
+    let mut recent = RecentLedger::default();
+    recent.add(now, &ledger);
+    let partition = PartitionReport { partition: 0, lag: Some(0), frontier: Some(now) };
+    TopicReport { topic: "mail".to_owned(), ledger, recent, partitions: vec![partition] }
+}
