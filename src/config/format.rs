@@ -23,6 +23,7 @@ pub fn read_format(mut table: Table<'_>) -> Option<FormatSpec> {
     let about = table.text("about").unwrap_or_default();
     let mut base = FieldsReader::default();
     base.read(&mut table);
+    let set = base.set.clone();
     let mut variants = Vec::new();
     for (place, variant) in table.tables("variants").into_iter().enumerate() {
         variants.push(read_variant(variant, place, &base));
@@ -45,7 +46,8 @@ pub fn read_format(mut table: Table<'_>) -> Option<FormatSpec> {
             for (missing, name) in
                 [(fields.kind.is_empty(), "type"), (fields.time.is_empty(), "time")]
             {
-                if missing {
+                // What is there but wrong has been noted already.
+                if missing && !set.iter().any(|known| known == name) {
                     let what = format!("`{name}` is missing in [fields]: no event is without one");
                     problems.add(table.at(), what);
                 }

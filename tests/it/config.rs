@@ -11,6 +11,8 @@ use tidegauge::config::{self, Config, Disk, ProblemList, World};
 fn environment(name: &str) -> Option<String> {
     match name {
         "KAFKA_HOST" => Some("kafka-1.example".to_owned()),
+        "DEMO_BROKERS" => Some("localhost:9092".to_owned()),
+        "DEMO_LISTEN" => Some("127.0.0.1:0".to_owned()),
         "KAFKA_PASSWORD" => Some("never-shown".to_owned()),
         _ => None,
     }
@@ -104,8 +106,10 @@ fn bad_configurations_give_every_problem_with_its_place() {
 
 #[test]
 fn what_is_shipped_to_start_from_is_sound() {
-    if let Err(problems) = read("config/tidegauge.toml") {
-        panic!("{problems}");
+    for path in ["config/tidegauge.toml", "src/app/demo/demo.toml"] {
+        if let Err(problems) = read(path) {
+            panic!("{problems}");
+        }
     }
 }
 
