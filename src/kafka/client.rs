@@ -150,12 +150,16 @@ impl ClientContext for Context {
 
     /// `eof_offset` is set when a fetch finds nothing at the partition's end, and so
     /// after the records before it were queued. It is the only sign of how far the
-    /// markers of transactions and the holes of compaction reach.
+    /// markers of transactions and the holes of compaction reach. Where the fetching
+    /// went back since (after a pause), it is above `next_offset` and says nothing.
     fn stats(&self, statistics: Statistics) {
         self.note();
         let mut ends = lock(&self.ends_reached);
         for (topic, of_topic) in statistics.topics {
-            for partition in of_topic.partitions.values().filter(|p| p.eof_offset > 0) {
+            for partition in of_topic.partitions.values() {
+                if partition.eof_offset <= 0 || partition.next_offset < partition.eof_offset {
+                    continue;
+                }
                 ends.push(EndReached {
                     topic: topic.clone(),
                     partition: partition.partition,

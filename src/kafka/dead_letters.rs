@@ -35,7 +35,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// Where dead letters go.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DeadLetterSettings {
     /// `host:port`, comma-separated.
     pub brokers: String,
@@ -59,6 +59,17 @@ impl DeadLetterSettings {
             queue: 1_000,
             max_bytes: 1_000_000,
         }
+    }
+}
+
+/// Without the values of the properties: passwords are among them.
+impl std::fmt::Debug for DeadLetterSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadLetterSettings")
+            .field("brokers", &self.brokers)
+            .field("topic", &self.topic)
+            .field("properties", &self.properties.keys())
+            .finish_non_exhaustive()
     }
 }
 

@@ -67,8 +67,11 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                     RETRY
                 }
             };
-            if self.shared.take_gap_suspicion() && self.mend_gaps().is_err() {
-                self.shared.suspect_gap();
+            if self.shared.take_gap_suspicion()
+                && let Err(error) = self.mend_gaps()
+            {
+                tracing::debug!("which offsets are out of range is not known yet: {error}");
+                self.shared.suspect_gap_later();
             }
             if woken.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
                 return;
@@ -93,11 +96,18 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         }
         if by_pattern {
             let metadata = self.metadata(None)?;
+            let excluded = |name: &str| settings.excluded_topics.iter().any(|e| e == name);
+            for pattern in &settings.topics {
+                if let TopicPattern::Pattern(regex) = pattern {
+                    let meant = |name: &str| pattern.matches(name) && !excluded(name);
+                    let any = metadata.topics().iter().any(|topic| meant(topic.name()));
+                    self.say_whether_there(regex.as_str(), any);
+                }
+            }
             for topic in metadata.topics() {
                 let name = topic.name();
-                let meant = settings.topics.iter().any(|pattern| pattern.matches(name))
-                    && !settings.excluded_topics.iter().any(|excluded| excluded == name);
-                if meant && !names.contains(name) {
+                let meant = settings.topics.iter().any(|pattern| pattern.matches(name));
+                if meant && !excluded(name) && !names.contains(name) {
                     match self.judge(topic) {
                         Found::Topic(found) => {
                             seen.insert(name.to_owned(), found);
@@ -113,17 +123,11 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             let metadata = self.metadata(Some(name))?;
             match metadata.topics().first().map(|topic| self.judge(topic)) {
                 Some(Found::Topic(found)) => {
-                    if self.missing.remove(name) {
-                        tracing::info!("the topic `{name}` exists now");
-                        self.say(SourceEvent::TopicFound(name.to_owned()));
-                    }
+                    self.say_whether_there(name, true);
                     seen.insert(name.to_owned(), found);
                 }
                 Some(Found::Missing) => {
-                    if self.missing.insert(name.to_owned()) {
-                        tracing::warn!("the topic `{name}` does not exist; it is looked for again");
-                        self.say(SourceEvent::TopicMissing(name.to_owned()));
-                    }
+                    self.say_whether_there(name, false);
                     // Whatever appears there later is new.
                     let topic = Topic { reading: BTreeSet::new(), from_start: BTreeSet::new() };
                     self.topics.entry(name.into()).or_insert(topic);
@@ -145,6 +149,17 @@ impl<C: Fn() -> EventTime> Discovery<C> {
 
     fn say(&self, event: SourceEvent) {
         self.shared.note(Note::Say(event));
+    }
+
+    /// A declared name, or a pattern, has a topic or has none; said when that changes.
+    fn say_whether_there(&mut self, declared: &str, there: bool) {
+        if there && self.missing.remove(declared) {
+            tracing::info!("the topic `{declared}` exists now");
+            self.say(SourceEvent::TopicFound(declared.to_owned()));
+        } else if !there && self.missing.insert(declared.to_owned()) {
+            tracing::warn!("the topic `{declared}` does not exist; it is looked for again");
+            self.say(SourceEvent::TopicMissing(declared.to_owned()));
+        }
     }
 
     fn metadata(&self, topic: Option<&str>) -> KafkaResult<Metadata> {

@@ -34,7 +34,8 @@ pub enum SourceEvent {
         /// One for each partition that answered.
         ends: Vec<PartitionEnd>,
     },
-    /// A declared topic does not exist. Said once, until it is found.
+    /// A declared topic does not exist, or no topic matches a declared pattern. Said
+    /// once, until it is found.
     TopicMissing(String),
     /// A topic that was missing exists now.
     TopicFound(String),

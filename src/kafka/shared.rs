@@ -177,6 +177,11 @@ impl Shared {
         let _ = self.wake.try_send(());
     }
 
+    /// As [`Shared::suspect_gap`], at the next look.
+    pub(super) fn suspect_gap_later(&self) {
+        self.gap_suspected.store(true, Ordering::Release);
+    }
+
     pub(super) fn take_gap_suspicion(&self) -> bool {
         self.gap_suspected.swap(false, Ordering::AcqRel)
     }

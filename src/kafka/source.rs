@@ -27,6 +27,11 @@ use super::settings::SourceSettings;
 use super::shared::{Key, Note, Shared, lock};
 use crate::event::EventTime;
 
+/// A partition that stands still below its end for this long is assigned anew: after
+/// an offset was out of range librdkafka does not go on by itself, and does not say
+/// which partition it was.
+const STALLED: Duration = Duration::from_secs(30);
+
 /// The longest wait for a record before notes are looked at.
 const IDLE: Duration = Duration::from_millis(20);
 
@@ -34,7 +39,7 @@ const IDLE: Duration = Duration::from_millis(20);
 /// not become a stream of batches of one.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// After a restart behind a gap, statistics from before it may still arrive.
+/// After fetching went back, statistics from before it may still arrive.
 const STALE_STATISTICS: Duration = Duration::from_secs(3);
 
 /// A running source. Dropping it without [`Source::close`] abandons its threads.
@@ -95,6 +100,7 @@ where
         buffers,
         places: HashMap::new(),
         assigned: Vec::new(),
+        last_place: 0,
         batch: None,
         sequence: 0,
         now: EventTime::from_micros(0),
@@ -175,6 +181,8 @@ struct Assigned {
     in_batch: (u64, u32),
     /// Ends that were reached before this moment are of another assignment.
     ends_from: Instant,
+    /// Where it stood, and since when, when its end was last passed on.
+    stood: (i64, Instant),
 }
 
 struct Building {
@@ -194,6 +202,8 @@ struct Reading<C> {
     /// Topic and partition to the place in `assigned`.
     places: HashMap<Arc<str>, HashMap<i32, usize>>,
     assigned: Vec<Assigned>,
+    /// Records come in runs of one partition.
+    last_place: usize,
     batch: Option<Building>,
     sequence: u64,
     now: EventTime,
@@ -248,41 +258,56 @@ impl<C: Fn() -> EventTime> Reading<C> {
         }
     }
 
-    /// Takes one record, or notices that there is none.
+    /// Takes records until the batch is full or there are none.
     fn poll(&mut self) -> Result<(), Over> {
-        let wait = match &self.batch {
-            None => IDLE,
-            Some(building) => LINGER.saturating_sub(building.since.elapsed()),
-        };
-        let staged = self.reader.client().context().take_ends_reached();
+        let reader = Arc::clone(&self.reader);
+        let staged = reader.client().context().take_ends_reached();
         if !staged.is_empty() {
             self.ends_reached = staged;
         }
-        let served = self.reader.client().context().served();
-        let reader = Arc::clone(&self.reader);
-        match reader.poll(wait) {
-            Some(Ok(message)) => self.take(&message),
-            Some(Err(error)) => self.take_error(&error),
-            None => {
-                if served == reader.client().context().served() {
-                    // The queue is empty: all that was fetched before those ends were
-                    // reached has been taken.
-                    self.apply_ends_reached();
+        let mut wait = match &self.batch {
+            None => IDLE,
+            Some(building) => LINGER.saturating_sub(building.since.elapsed()),
+        };
+        for polled in 1_u32.. {
+            let served = reader.client().context().served();
+            match reader.poll(wait) {
+                Some(Ok(message)) => self.take(&message),
+                Some(Err(error)) => self.take_error(&error),
+                None => {
+                    // The queue was empty if no callback was served instead of a record:
+                    // all that was fetched before those ends were reached is taken.
+                    if served == reader.client().context().served() {
+                        self.apply_ends_reached();
+                    }
+                    break;
                 }
             }
+            let Some(building) = &self.batch else { break };
+            let full = building.batch.len() >= self.settings.batch_records
+                || building.batch.byte_len() >= self.settings.batch_bytes;
+            if full {
+                return self.send_batch();
+            }
+            // The clock costs as much as the record.
+            if polled.is_multiple_of(32) {
+                break;
+            }
+            wait = Duration::from_millis(1);
         }
-        let full = self.batch.as_ref().is_some_and(|building| {
-            building.batch.len() >= self.settings.batch_records
-                || building.batch.byte_len() >= self.settings.batch_bytes
-                || building.since.elapsed() >= LINGER
-        });
-        if full { self.send_batch() } else { Ok(()) }
+        let lingered = self.batch.as_ref().is_some_and(|b| b.since.elapsed() >= LINGER);
+        if lingered { self.send_batch() } else { Ok(()) }
     }
 
     fn take(&mut self, message: &BorrowedMessage<'_>) {
-        let place =
-            self.places.get(message.topic()).and_then(|of| of.get(&message.partition()).copied());
-        let Some(assigned) = place.and_then(|place| self.assigned.get_mut(place)) else { return };
+        let (topic, partition) = (message.topic(), message.partition());
+        let is_last = |a: &Assigned| a.key.1 == partition && *a.key.0 == *topic;
+        if !self.assigned.get(self.last_place).is_some_and(is_last) {
+            let place = self.places.get(topic).and_then(|of| of.get(&partition).copied());
+            let Some(place) = place else { return };
+            self.last_place = place;
+        }
+        let Some(assigned) = self.assigned.get_mut(self.last_place) else { return };
         let offset = message.offset();
         if offset < assigned.position {
             return;
@@ -327,7 +352,12 @@ impl<C: Fn() -> EventTime> Reading<C> {
     }
 
     fn apply_ends_reached(&mut self) {
-        for end in std::mem::take(&mut self.ends_reached) {
+        let ends = std::mem::take(&mut self.ends_reached);
+        if self.paused {
+            // What was fetched ahead is thrown away, so that nothing of it is taken.
+            return;
+        }
+        for end in ends {
             let place = self.places.get(end.topic.as_str()).and_then(|of| of.get(&end.partition));
             if let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place))
                 && assigned.ends_from <= Instant::now()
@@ -348,12 +378,27 @@ impl<C: Fn() -> EventTime> Reading<C> {
         self.send_batch()?;
         self.publish_positions();
         let mut answer = Vec::with_capacity(ends.ends.len());
+        let mut stalled = Vec::new();
         for ((topic, partition), end_offset) in ends.ends {
             let place = self.places.get(&topic).and_then(|of| of.get(&partition));
-            if let Some(assigned) = place.and_then(|place| self.assigned.get(*place)) {
+            if let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place)) {
                 let position = assigned.position;
+                if position != assigned.stood.0 || position >= end_offset || self.paused {
+                    assigned.stood = (position, Instant::now());
+                } else if assigned.stood.1.elapsed() >= STALLED {
+                    assigned.stood = (position, Instant::now());
+                    assigned.ends_from = Instant::now() + STALE_STATISTICS;
+                    stalled.push((assigned.key.clone(), position));
+                }
                 answer.push(PartitionEnd { topic, partition, end_offset, position });
             }
+        }
+        if !stalled.is_empty() {
+            tracing::info!(
+                "partitions stood still and are read anew from where they are: {stalled:?}"
+            );
+            self.unassign(&stalled);
+            self.assign(&stalled);
         }
         self.send(SourceEvent::Ends { at: ends.at, ends: answer })
     }
@@ -362,6 +407,9 @@ impl<C: Fn() -> EventTime> Reading<C> {
         let wanted = self.shared.paused.load(Ordering::Acquire);
         if wanted != self.paused {
             self.paused = wanted;
+            for assigned in &mut self.assigned {
+                assigned.ends_from = Instant::now() + STALE_STATISTICS;
+            }
             let done = self.reader.assignment().and_then(|assignment| {
                 if wanted {
                     self.reader.pause(&assignment)
@@ -403,6 +451,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
                 position: start.start_offset,
                 in_batch: (u64::MAX, 0),
                 ends_from: Instant::now(),
+                stood: (start.start_offset, Instant::now()),
             });
             self.send(SourceEvent::Partition(start))?;
         }

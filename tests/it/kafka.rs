@@ -222,12 +222,9 @@ fn coverage_reaches_to_the_oldest_record_where_older_ones_were_deleted() {
     kafka.fill(&topic, 1, 100, from);
     kafka.delete_records(&topic, 0, 60);
     kafka.delete_records(&topic, 1, 30);
-    let reading = {
-        let asked = StartAt::Time(EventTime::from_secs(from.millis() / 1_000 - 100));
-        let mut reading = Reading::of(settings(&kafka.bootstrap(), &[&topic], asked));
-        reading.until_caught_up();
-        reading
-    };
+    let asked = StartAt::Time(EventTime::from_secs(from.millis() / 1_000 - 100));
+    let mut reading = Reading::of(settings(&kafka.bootstrap(), &[&topic], asked));
+    reading.until_caught_up();
     let seen = reading.finish();
     assert_filled(&seen, &topic, 0, 60..100);
     let oldest = EventTime::from_millis(from.millis() + 30_000);
@@ -243,11 +240,12 @@ fn new_partitions_and_topics_are_read_from_their_beginning() {
     let kafka = Kafka::shared();
     let prefix = unique("grow");
     let (first, second) = (format!("{prefix}-first"), format!("{prefix}-second"));
+    let nobody = format!("^{prefix}-nobody");
     kafka.create_topic(&first, 1, &[]);
     let long_ago = EventTime::from_secs(now().millis() / 1_000 - 5_000);
     kafka.fill(&first, 0, 10, long_ago);
     let mut settings =
-        settings(&kafka.bootstrap(), &[&format!("^{prefix}-.*")], StartAt::Time(now()));
+        settings(&kafka.bootstrap(), &[&format!("^{prefix}-.*"), &nobody], StartAt::Time(now()));
     settings.excluded_topics = vec![format!("{prefix}-dead")];
     kafka.create_topic(&format!("{prefix}-dead"), 1, &[]);
     let mut reading = Reading::of(settings);
@@ -263,6 +261,7 @@ fn new_partitions_and_topics_are_read_from_their_beginning() {
     assert_filled(&seen, &second, 1, 0..10);
     assert_eq!(seen.starts[&(first, 2)].covered_from, None);
     assert!(seen.starts.keys().all(|(topic, _)| !topic.ends_with("-dead")));
+    assert_eq!(seen.missing, [nobody], "a pattern that matches nothing is named");
 }
 
 #[test]
@@ -458,6 +457,34 @@ fn a_paused_source_reads_on_without_loss() {
     }
     reading.until_caught_up();
     assert_filled(&reading.finish(), &topic, 0, 0..5_000);
+}
+
+/// What a source says that comes in under that password.
+fn refusal(password: &str, topic: &str) -> String {
+    let mut settings = settings(&Kafka::shared().sasl_bootstrap(), &[topic], StartAt::Beginning);
+    for (name, value) in [
+        ("security.protocol", "sasl_plaintext"),
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.username", "gauge"),
+        ("sasl.password", password),
+    ] {
+        settings.properties.insert(name.to_owned(), value.to_owned());
+    }
+    let mut reading = Reading::of(settings);
+    reading.until("the refusal", |seen| seen.fatal.is_some());
+    reading.finish().fatal.expect("a text")
+}
+
+#[test]
+fn who_is_not_let_in_or_may_not_read_is_told_so() {
+    let topic = Kafka::shared().topic("secret", 1, &[]);
+    let text = refusal("wrong", &topic);
+    assert!(text.contains("do not let in `User:gauge`"), "{text}");
+    assert!(!text.contains("wrong"), "a password is not repeated: {text}");
+    let text = refusal("secret", &topic);
+    let expected =
+        format!("`User:gauge` needs the rights READ and DESCRIBE on the topic `{topic}`");
+    assert!(text.contains(&expected), "{text}");
 }
 
 #[test]

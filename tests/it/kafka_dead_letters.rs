@@ -144,6 +144,27 @@ fn a_refusing_topic_blocks_loses_nothing_and_recovers() {
 }
 
 #[test]
+fn a_missing_right_blocks_and_says_which() {
+    let kafka = Kafka::shared();
+    let topic = kafka.topic("dead-secret", 1, &[]);
+    let mut settings = DeadLetterSettings::new(kafka.sasl_bootstrap(), &topic);
+    for (name, value) in [
+        ("security.protocol", "sasl_plaintext"),
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.username", "gauge"),
+        ("sasl.password", "secret"),
+    ] {
+        settings.properties.insert(name.to_owned(), value.to_owned());
+    }
+    let letters = DeadLetters::start(settings).expect("start");
+    letters.send(letter(9, b"x")).expect("sent");
+    let why = wait_for("the refusal", || letters.state().blocked);
+    assert!(why.contains("grant"), "{why}");
+    assert_eq!(letters.state().pending, 1);
+    assert_eq!(letters.close(Duration::ZERO), 1);
+}
+
+#[test]
 fn closing_says_what_is_not_written() {
     let kafka = Kafka::shared();
     let topic = unique("dead-never");

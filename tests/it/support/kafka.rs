@@ -70,9 +70,12 @@ fn jars() -> PathBuf {
     jars
 }
 
+const LOGIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+
 /// One broker, and its own controller.
 pub(crate) struct Kafka {
     port: u16,
+    sasl_port: u16,
     folder: TempDir,
     process: Option<Child>,
     admin: AdminClient<DefaultClientContext>,
@@ -100,16 +103,20 @@ impl Kafka {
     /// properties.
     pub(crate) fn formatted(extra: &[&str]) -> Kafka {
         let folder = tempfile::tempdir().expect("a folder for the broker");
-        let (port, controller) = (free_port(), free_port());
+        let (port, sasl_port, controller) = (free_port(), free_port(), free_port());
         let mut properties = format!(
             "process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 inter.broker.listener.name=PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl.plain.sasl.jaas.config={LOGIN} required user_gauge=\"secret\";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 log.dirs={log}
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
@@ -137,7 +144,7 @@ log.retention.ms=-1
         admin.set("reconnect.backoff.max.ms", "500");
         admin.set("log_level", "0");
         let admin = admin.create().expect("an admin client");
-        let kafka = Kafka { port, folder, process: None, admin };
+        let kafka = Kafka { port, sasl_port, folder, process: None, admin };
         let status = kafka
             .java("kafka.tools.StorageTool")
             .args(["format", "--standalone", "-t", "dGlkZWdhdWdlLXRlc3RzMQ", "-c"])
@@ -200,6 +207,7 @@ log.retention.ms=-1
 
     /// Nothing is dropped at the end of a test process: a small shell waits for that
     /// process and then kills the broker and removes its folder.
+    #[expect(clippy::zombie_processes, reason = "it outlives this process on purpose")]
     fn die_with(&self, parent: u32) {
         let Some(process) = &self.process else { return };
         let script = "while kill -0 $1 2>/dev/null; do sleep 0.2; done; kill -9 $2; sleep 0.2; rm -rf \"$3\"";
@@ -211,6 +219,12 @@ log.retention.ms=-1
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell");
+    }
+
+    /// The listener on which `gauge` with the password `secret` may come in, and may
+    /// do nothing: no right is granted to anybody but those who come without a name.
+    pub(crate) fn sasl_bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.sasl_port)
     }
 
     /// `host:port`.
