@@ -172,3 +172,7 @@ fn attainment(target: Target, value: f64) -> Option<f64> {
         },
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -14,4 +14,6 @@ mod kafka_dead_letters;
 mod layers;
 mod recount;
 mod recount_model;
+mod recount_reduce;
+mod scenarios;
 mod support;

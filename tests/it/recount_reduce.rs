@@ -1,0 +1,84 @@
+//! What happens to an event before it reaches a cell.
+
+use tidegauge::admit::Admission;
+use tidegauge::event::EventTime;
+use tidegauge::kpi::{EventBatch, KpiSnapshot, Store};
+
+use crate::recount_model::{Act, MEASURES, declare, fold, slice, store};
+
+const NOW: i64 = 1_781_006_400;
+
+fn sent(campaign: &str) -> Act {
+    let campaign = Some(campaign.to_owned());
+    Act { at: NOW, kind: "email.sent", campaign, count: 1, ..Act::default() }
+}
+
+fn names(snapshot: &KpiSnapshot) -> Vec<String> {
+    snapshot.slices[0].series.iter().map(|series| series.values.join(" / ")).collect()
+}
+
+fn snapshot(store: &mut Store) -> KpiSnapshot {
+    store.advance(EventTime::from_secs(NOW), Some(EventTime::from_secs(NOW)));
+    store.snapshot(EventTime::from_secs(NOW), None)
+}
+
+#[test]
+fn only_what_counts_touches_a_cell() {
+    let declarations = declare(vec![slice("all", &[], &[300], 1)]);
+    let (plan, _) = store(&declarations);
+    let act = sent("spring");
+    let event = act.event(&declarations.vocabulary);
+    for (record_after, admission) in [
+        (0, Admission::Counted),
+        (-300, Admission::Counted),
+        (-301, Admission::Future),
+        (400 * 86_400, Admission::Counted),
+        (400 * 86_400 + 1, Admission::Late),
+    ] {
+        let mut batch = EventBatch::default();
+        let record = EventTime::from_secs(NOW + record_after);
+        assert_eq!(plan.reduce(&event, Some(record), &mut batch), admission);
+        assert_eq!(batch.is_empty(), admission != Admission::Counted);
+    }
+}
+
+#[test]
+fn a_plan_names_the_attributes_that_somebody_asks_for() {
+    let declarations = declare(vec![slice("region", &["campaign", "region"], &[300], 1)]);
+    let (plan, _) = store(&declarations);
+    let wanted: Vec<String> = plan.wanted_attributes().into_iter().collect();
+    assert_eq!(wanted, ["class", "region"]);
+}
+
+#[test]
+fn money_of_another_currency_is_left_out_and_counted() {
+    let declarations = declare(vec![slice("all", &[], &[300], 1)]);
+    let (plan, mut store) = store(&declarations);
+    let paid = |foreign| Act { kind: "commerce.order_paid", cents: Some(5), foreign, ..sent("x") };
+    fold(&plan, &mut store, &[paid(true), paid(false), paid(true)], 2);
+    let counted: Vec<u64> =
+        (0..MEASURES.len()).map(|measure| store.foreign_currency(measure)).collect();
+    assert_eq!(counted, [0, 0, 0, 0, 2, 2, 0, 0]);
+}
+
+#[test]
+fn values_become_labels_in_order_of_names() {
+    let declarations = declare(vec![slice("campaign", &["campaign"], &[300], 10)]);
+    let (plan, mut store) = store(&declarations);
+    let long = "x".repeat(10_000);
+    let acts: Vec<Act> =
+        ["b \"quoted\"", "a\nb", "", &long, "a\nb"].into_iter().map(sent).collect();
+    fold(&plan, &mut store, &acts, 2);
+    let names = names(&snapshot(&mut store));
+    assert_eq!(names[..3], ["__none__", "a\u{FFFD}b", "b \"quoted\""]);
+    assert!(names.len() == 4 && names[3].len() <= 200 && names[3].contains("…#"));
+}
+
+#[test]
+fn values_of_several_fields_do_not_run_together() {
+    let declarations = declare(vec![slice("both", &["campaign", "region"], &[300], 10)]);
+    let (plan, mut store) = store(&declarations);
+    let of = |campaign, region: &str| Act { region: Some(region.to_owned()), ..sent(campaign) };
+    fold(&plan, &mut store, &[of("ab", "c"), of("a", "bc"), of("ab\0c", "d")], 9);
+    assert_eq!(names(&snapshot(&mut store)), ["a / bc", "ab / c", "ab\u{FFFD}c / d"]);
+}
