@@ -33,7 +33,7 @@ const CONFIG: &str = r#"
 [kafka]
 brokers = "127.0.0.1:9092"
 [[topics]]
-topic = "events"
+name = "events"
 format = "canonical"
 [slices.campaign]
 replace = true
