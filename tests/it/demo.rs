@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegauge::aggregate::HashKey;
 use tidegauge::app::demo::{self, Act, Deed, SimulatedRecord, Simulator, System, Truth};
-use tidegauge::config::shipped_formats;
+use tidegauge::config::{Config, shipped_formats};
 use tidegauge::event::{Event, EventTime, Header, IgnoreReason, RawRecord, Span, Vocabulary};
 use tidegauge::format::{Decoder, Element, Format, Limits, RecordOutcome, Wanted};
+use tidegauge::kpi::{EventBatch, Plan, Store};
+use tidegauge::objective::{Freshness, State, judge};
 
 /// 2027-03-09T10:00:00Z.
 const START: EventTime = EventTime::from_secs(1_804_586_400);
@@ -64,24 +67,30 @@ fn of_act(act: &Act) -> Saying {
     )
 }
 
-fn decode(
-    decoder: &mut Decoder,
-    record: &SimulatedRecord,
-) -> (RecordOutcome, Vec<Saying>, Vec<String>) {
-    let vocabulary = Vocabulary::canonical();
-    let headers: Vec<Header<'_>> =
-        record.headers.iter().map(|(name, value)| (name.as_str(), Some(&value[..]))).collect();
-    let raw = RawRecord {
+fn headers(record: &SimulatedRecord) -> Vec<Header<'_>> {
+    record.headers.iter().map(|(name, value)| (name.as_str(), Some(&value[..]))).collect()
+}
+
+fn raw<'a>(record: &'a SimulatedRecord, headers: &'a [Header<'a>]) -> RawRecord<'a> {
+    RawRecord {
         topic: record.topic,
         partition: 0,
         offset: 0,
         timestamp: Some(record.time),
         key: record.key.as_deref().map(str::as_bytes),
         value: Some(&record.value),
-        headers: &headers,
-    };
+        headers,
+    }
+}
+
+fn decode(
+    decoder: &mut Decoder,
+    record: &SimulatedRecord,
+) -> (RecordOutcome, Vec<Saying>, Vec<String>) {
+    let vocabulary = Vocabulary::canonical();
+    let headers = headers(record);
     let (mut events, mut others) = (Vec::new(), Vec::new());
-    let outcome = decoder.decode(&raw, &mut |element| match element {
+    let outcome = decoder.decode(&raw(record, &headers), &mut |element| match element {
         Element::Event(event) => {
             assert!(event.id.is_some(), "no id: {}", String::from_utf8_lossy(&record.value));
             events.push(of_event(event, &vocabulary));
@@ -135,4 +144,89 @@ fn the_demos_configuration_reads_every_topic_of_its_world() {
     assert_eq!(bound, written);
     let topics: Vec<&str> = System::ALL.iter().map(|system| system.topic()).collect();
     assert_eq!(demo::TOPICS.to_vec(), topics);
+}
+
+/// The whole pipeline but for Kafka, at the pace of the simulated world.
+struct Watch {
+    start: EventTime,
+    simulator: Simulator,
+    config: Config,
+    plan: Arc<Plan>,
+    store: Store,
+    decoders: BTreeMap<&'static str, Decoder>,
+    upto: EventTime,
+}
+
+impl Watch {
+    fn new(seed: u64, start: EventTime) -> Self {
+        let config = super::documents::read_config(demo::CONFIG);
+        let declarations = Arc::new(config.declarations.clone());
+        let plan = Arc::new(Plan::new(declarations, HashKey::from_bytes([7; 16])));
+        let store = Store::new(Arc::clone(&plan));
+        let (simulator, upto) = (Simulator::new(seed, start), start - demo::HISTORY);
+        Watch { start, simulator, config, plan, store, decoders: decoders(), upto }
+    }
+
+    /// Where each objective stands at `seconds` after the start of live traffic.
+    fn at(&mut self, seconds: i64) -> BTreeMap<String, (State, Option<f64>)> {
+        let now = self.start + Span::from_secs(seconds);
+        let mut batch = EventBatch::default();
+        for record in self.simulator.records(self.upto, now) {
+            let headers = headers(&record);
+            let raw = raw(&record, &headers);
+            let decoder = self.decoders.get_mut(record.topic).expect("each topic has its format");
+            decoder.decode(&raw, &mut |element| {
+                if let Element::Event(event) = element {
+                    self.plan.reduce(event, raw.timestamp, &mut batch);
+                }
+            });
+        }
+        self.store.fold(&batch);
+        self.upto = now;
+        self.store.advance(now, Some(now));
+        let snapshot = self.store.snapshot(now, None);
+        let (objectives, declarations) = (&self.config.objectives, &self.config.declarations);
+        judge(objectives, declarations, &snapshot, Freshness::default())
+            .into_iter()
+            .map(|verdict| {
+                (objectives[verdict.objective].id.clone(), (verdict.state, verdict.value))
+            })
+            .collect()
+    }
+}
+
+/// The demo's story, for a demo that is started then.
+fn check_story(start: EventTime) {
+    let mut watch = Watch::new(2_026, start);
+    let expected = |id: &str| match id {
+        "preview_is_clicked" => State::AtRisk,
+        _ => State::Met,
+    };
+    let mut missed = Vec::new();
+    for second in -10..=180 {
+        let verdicts = watch.at(second);
+        assert_eq!(verdicts.len(), watch.config.objectives.len());
+        for (id, (state, value)) in verdicts {
+            let here = format!("{id} at {second} s after {start}: {value:?}");
+            match id.as_str() {
+                "spring_sale_unsubscribes" if state == State::Missed => missed.push(second),
+                "spring_sale_unsubscribes" => assert_ne!(state, State::Unknown, "{here}"),
+                _ => assert_eq!(state, expected(&id), "{here}"),
+            }
+        }
+    }
+    let (first, last) = (missed[0], missed[missed.len() - 1]);
+    assert_eq!(missed.len() as i64, last - first + 1, "missed in one piece: {missed:?}");
+    assert!((30..=45).contains(&first), "missed from {first} s on");
+    assert!((100..=150).contains(&last), "missed until {last} s");
+}
+
+#[test]
+fn the_spike_is_missed_within_seconds_and_over_two_minutes_later_and_nothing_else_moves() {
+    check_story(START);
+}
+
+#[test]
+fn the_story_is_the_same_at_night() {
+    check_story(START + Span::from_secs(16 * 3_600 + 1_237));
 }
