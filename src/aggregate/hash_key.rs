@@ -3,6 +3,7 @@
 use std::fmt;
 
 use siphasher::sip::SipHasher13;
+use siphasher::sip128::SipHasher24;
 
 /// The key of the hash that stands for users, messages and ids in the aggregates.
 ///
@@ -15,6 +16,11 @@ impl HashKey {
     /// From its sixteen bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         HashKey(bytes)
+    }
+
+    /// From a secret of any length: its SipHash-2-4-128 under a key of zeros.
+    pub fn from_secret(secret: &[u8]) -> Self {
+        HashKey(SipHasher24::new().hash(secret).as_bytes())
     }
 
     /// The keyed hash of a text.

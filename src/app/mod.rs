@@ -1,3 +1,24 @@
-//! The engine, the threads, the channels, shutdown.
+//! The engine, the threads, the channels, and shutdown.
+//!
+//! In: a [`Config`](crate::config::Config). Out: a running [`Service`] that
+//! publishes a report each second and serves it over HTTP. The threads are the
+//! source's (which polls), the decoders', the engine's, and the HTTP runtime's;
+//! every queue between them is bounded, so that the slowest sets the pace.
+//! Stopping closes in flow order, with a deadline. [`Demo`] is all of it with an
+//! embedded broker and simulated campaigns.
 
+mod clock;
+mod decoding;
 pub mod demo;
+mod engine;
+mod pipeline;
+mod routes;
+mod service;
+mod showcase;
+
+pub use clock::now;
+pub use decoding::{DecodedBatch, LedgerPart, RecordDecoder};
+pub use engine::Engine;
+pub use routes::Routes;
+pub use service::{Service, ServiceError};
+pub use showcase::Demo;

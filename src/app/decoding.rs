@@ -1,0 +1,195 @@
+//! The decoder threads' work: a batch of records in, a batch of reduced events,
+//! ledgers and dead letters out.
+//!
+//! Pure but for its scratch buffers: what it makes of a record depends on the
+//! record and the declarations alone.
+
+use std::sync::Arc;
+
+use crate::admit::{Admission, Ledger};
+use crate::app::routes::Routes;
+use crate::event::{EventTime, RawRecord, RejectReason, Rejection, Span};
+use crate::format::{Decoder, Element, RecordOutcome};
+use crate::kafka::{DeadLetter, Position, RecordBatch};
+use crate::kpi::{EventBatch, Plan};
+
+/// Faulty elements that one dead letter names; the rest is only counted.
+const NAMED_FAULTS: usize = 100;
+/// Unknown types that are remembered for the log, per topic.
+const NAMED_TYPES: usize = 20;
+
+/// What became of one record batch.
+#[derive(Default)]
+pub struct DecodedBatch {
+    /// The events that count, reduced to the cells that they touch.
+    pub events: EventBatch,
+    /// What became of each record and event, by topic and minute of record time.
+    pub ledgers: Vec<LedgerPart>,
+    /// How far each partition is read once this batch is folded.
+    pub positions: Vec<Position>,
+    /// Records with something to refuse.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Types that this decoder met for the first time and nobody knows.
+    pub unknown_types: Vec<(Arc<str>, String)>,
+}
+
+/// A piece of a topic's ledger: records of one minute.
+pub struct LedgerPart {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The minute of their timestamps; `None` for records without one.
+    pub minute: Option<EventTime>,
+    /// What became of them.
+    pub ledger: Ledger,
+}
+
+/// One decoder thread's state.
+pub struct RecordDecoder {
+    plan: Arc<Plan>,
+    routes: Arc<Routes>,
+    topics: Vec<TopicDecoder>,
+    dead_letters: bool,
+}
+
+struct TopicDecoder {
+    topic: Arc<str>,
+    decoder: Decoder,
+    unknown_types: Vec<String>,
+}
+
+impl RecordDecoder {
+    /// A decoder for the topics of `routes`; dead letters are only made if wanted.
+    pub fn new(plan: Arc<Plan>, routes: Arc<Routes>, dead_letters: bool) -> Self {
+        RecordDecoder { plan, routes, topics: Vec::new(), dead_letters }
+    }
+
+    /// Decodes a whole batch.
+    pub fn decode(&mut self, batch: &RecordBatch) -> DecodedBatch {
+        let mut decoded =
+            DecodedBatch { positions: batch.positions().to_vec(), ..DecodedBatch::default() };
+        let headers = batch.headers();
+        for record in batch.records(&headers) {
+            self.record(&record, &mut decoded);
+        }
+        decoded
+    }
+
+    fn topic(&mut self, topic: &str) -> usize {
+        if let Some(place) = self.topics.iter().position(|known| &*known.topic == topic) {
+            return place;
+        }
+        let decoder = self.routes.decoder(topic);
+        self.topics.push(TopicDecoder { topic: topic.into(), decoder, unknown_types: Vec::new() });
+        self.topics.len() - 1
+    }
+
+    fn record(&mut self, record: &RawRecord<'_>, into: &mut DecodedBatch) {
+        let place = self.topic(record.topic);
+        let TopicDecoder { topic, decoder, unknown_types } = &mut self.topics[place];
+        let part = ledger_part(&mut into.ledgers, topic, record.timestamp);
+        let Ledger { records, events } = &mut into.ledgers[part].ledger;
+        let mut faults = Faults::default();
+        records.read += 1;
+        let first = events.decoded;
+        let outcome = decoder.decode(record, &mut |element| {
+            let index = events.decoded - first;
+            events.decoded += 1;
+            match element {
+                Element::Event(event) => {
+                    match self.plan.reduce(event, record.timestamp, &mut into.events) {
+                        Admission::Counted => {
+                            events.counted += 1;
+                            events.unidentified += u64::from(event.id.is_none());
+                        }
+                        Admission::Late => events.late += 1,
+                        Admission::Future => events.future += 1,
+                    }
+                }
+                Element::Ignored { reason, type_name } => {
+                    events.ignored[reason as usize] += 1;
+                    if let Some(name) = type_name
+                        && unknown_types.len() < NAMED_TYPES
+                        && !unknown_types.iter().any(|known| known == name)
+                    {
+                        unknown_types.push(name.to_owned());
+                        into.unknown_types.push((topic.clone(), name.chars().take(80).collect()));
+                    }
+                }
+                Element::Rejected(rejection) => {
+                    events.rejected[rejection.reason as usize] += 1;
+                    faults.add(index, rejection);
+                }
+            }
+        });
+        match outcome {
+            RecordOutcome::Decoded => records.decoded += 1,
+            RecordOutcome::Empty => records.empty += 1,
+            RecordOutcome::Ignored(reason) => records.ignored[reason as usize] += 1,
+            RecordOutcome::Rejected(rejection) => {
+                records.rejected[rejection.reason as usize] += 1;
+                faults.whole = Some(rejection);
+            }
+        }
+        if self.dead_letters
+            && let Some(letter) = faults.into_dead_letter(record, topic)
+        {
+            into.dead_letters.push(letter);
+        }
+    }
+}
+
+/// The ledger part of that topic and minute, made if it is not there yet. Records
+/// come in runs, so that the newest part is nearly always the right one.
+fn ledger_part(
+    parts: &mut Vec<LedgerPart>,
+    topic: &Arc<str>,
+    timestamp: Option<EventTime>,
+) -> usize {
+    let minute = timestamp.map(|time| time.floor(Span::from_secs(60)));
+    let found =
+        parts.iter().rposition(|part| part.minute == minute && Arc::ptr_eq(&part.topic, topic));
+    found.unwrap_or_else(|| {
+        parts.push(LedgerPart { topic: topic.clone(), minute, ledger: Ledger::default() });
+        parts.len() - 1
+    })
+}
+
+/// What was refused of one record.
+#[derive(Default)]
+struct Faults {
+    elements: Vec<(u64, Rejection)>,
+    whole: Option<Rejection>,
+}
+
+impl Faults {
+    fn add(&mut self, index: u64, rejection: Rejection) {
+        if self.elements.len() < NAMED_FAULTS {
+            self.elements.push((index, rejection));
+        }
+    }
+
+    fn into_dead_letter(self, record: &RawRecord<'_>, topic: &Arc<str>) -> Option<DeadLetter> {
+        let (reason, text): (RejectReason, String) = match (&self.whole, self.elements.first()) {
+            (Some(whole), _) => (whole.reason, whole.detail.to_string()),
+            (None, Some((_, first))) => (first.reason, first.detail.to_string()),
+            (None, None) => return None,
+        };
+        let elements = self.elements.iter().map(|(index, fault)| (*index, fault.reason));
+        Some(DeadLetter {
+            topic: Arc::clone(topic),
+            partition: record.partition,
+            offset: record.offset,
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers: record
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
+                .collect(),
+            timestamp: record.timestamp,
+            reason,
+            text,
+            elements: elements.collect(),
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! The folding thread's state: it takes decoded batches and what the source says
+//! in their order, and makes reports.
+//!
+//! It owns everything that changes (cells, ledgers, progress) and needs no lock.
+//! It neither waits nor reads a clock: the time is an argument, so that a test can
+//! run a whole day in a moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::admit::{Ledger, RecentLedger};
+use crate::app::decoding::DecodedBatch;
+use crate::event::{EventTime, Span};
+use crate::export::{DeadLetterReport, NotReady, PartitionReport, Report, TopicReport};
+use crate::kafka::{DeadLetter, Folded, Gap, PartitionEnd, PartitionStart};
+use crate::kpi::{Plan, Store};
+use crate::objective::{Freshness, ObjectiveSpec, judge};
+use crate::window::{Progress, StartedAt};
+
+/// Figures older than this say nothing about now.
+const STALE_AFTER: Span = Span::from_secs(60);
+
+/// All state of one instance.
+pub struct Engine {
+    plan: Arc<Plan>,
+    objectives: Arc<[ObjectiveSpec]>,
+    store: Store,
+    progress: Progress,
+    topics: BTreeMap<Arc<str>, TopicState>,
+    missing_topics: BTreeSet<String>,
+    brokers_up: bool,
+    stopping: bool,
+    started_at: EventTime,
+    /// The newest report's `as_of`, and when it was made.
+    last: Option<(EventTime, EventTime)>,
+}
+
+#[derive(Default)]
+struct TopicState {
+    ledger: Ledger,
+    recent: RecentLedger,
+    partitions: BTreeMap<i32, PartitionState>,
+}
+
+struct PartitionState {
+    /// Dead letters below this were written by an earlier run.
+    dead_letters_from: i64,
+    folded: i64,
+}
+
+impl Engine {
+    /// An instance that has read nothing yet.
+    pub fn new(plan: Arc<Plan>, objectives: Arc<[ObjectiveSpec]>, started_at: EventTime) -> Self {
+        Engine {
+            store: Store::new(Arc::clone(&plan)),
+            plan,
+            objectives,
+            progress: Progress::default(),
+            topics: BTreeMap::new(),
+            missing_topics: BTreeSet::new(),
+            brokers_up: true,
+            stopping: false,
+            started_at,
+            last: None,
+        }
+    }
+
+    /// A partition is about to be read.
+    pub fn partition(&mut self, start: &PartitionStart, now: EventTime) {
+        let started = StartedAt { offset: start.start_offset, covered_from: start.covered_from };
+        self.progress.add_partition(&start.topic, start.partition, started, now);
+        let topic = self.topics.entry(Arc::clone(&start.topic)).or_default();
+        topic.partitions.insert(
+            start.partition,
+            PartitionState {
+                dead_letters_from: start.committed.unwrap_or(0),
+                folded: start.start_offset,
+            },
+        );
+    }
+
+    /// Folds a batch; returns the dead letters that this run has to write.
+    pub fn fold(&mut self, batch: DecodedBatch, now: EventTime) -> Vec<DeadLetter> {
+        self.store.fold(&batch.events);
+        for part in batch.ledgers {
+            let topic = self.topics.entry(part.topic).or_default();
+            topic.ledger.merge(&part.ledger);
+            topic.recent.add(part.minute.unwrap_or(now), &part.ledger);
+        }
+        for position in &batch.positions {
+            self.progress.read(
+                &position.topic,
+                position.partition,
+                position.highest_timestamp,
+                position.next_offset,
+                now,
+            );
+            let topic = self.topics.entry(Arc::clone(&position.topic)).or_default();
+            if let Some(partition) = topic.partitions.get_mut(&position.partition) {
+                partition.folded = position.next_offset;
+            }
+        }
+        let written_before = |letter: &DeadLetter| {
+            let partition = self.topics.get(&letter.topic)?.partitions.get(&letter.partition)?;
+            Some(letter.offset < partition.dead_letters_from)
+        };
+        let mut letters = batch.dead_letters;
+        letters.retain(|letter| !written_before(letter).unwrap_or(false));
+        letters
+    }
+
+    /// A partition is read no longer: its topic is gone, or has become smaller.
+    pub fn partition_gone(&mut self, topic: &str, partition: i32) {
+        self.progress.remove_partition(topic, partition);
+        if let Some(state) = self.topics.get_mut(topic) {
+            state.partitions.remove(&partition);
+        }
+    }
+
+    /// Records were deleted before they could be read: coverage begins behind them.
+    pub fn gap(&mut self, gap: &Gap, now: EventTime) {
+        let started = StartedAt { offset: gap.to_offset, covered_from: gap.covered_from };
+        self.progress.add_partition(&gap.topic, gap.partition, started, now);
+    }
+
+    /// A partition cannot be read at the moment.
+    pub fn unreadable(&mut self, topic: &str, partition: i32, now: EventTime) {
+        self.progress.unreadable(topic, partition, now);
+    }
+
+    /// The broker has said where the partitions end. Everything that was delivered
+    /// before is folded, so that what lies below a position and was never delivered
+    /// (transaction markers, compacted records) counts as folded.
+    pub fn ends(&mut self, ends: &[PartitionEnd], at: EventTime, now: EventTime) {
+        for end in ends {
+            self.progress.position(&end.topic, end.partition, end.position, now);
+            self.progress.end_reported(&end.topic, end.partition, end.end_offset, at);
+        }
+    }
+
+    /// A declared topic does not exist, or does again.
+    pub fn topic_exists(&mut self, topic: &str, exists: bool) {
+        if exists {
+            self.missing_topics.remove(topic);
+        } else {
+            self.missing_topics.insert(topic.to_owned());
+        }
+    }
+
+    /// Whether any broker answers.
+    pub fn brokers(&mut self, up: bool) {
+        self.brokers_up = up;
+    }
+
+    /// From now on readiness says that the process is stopping.
+    pub fn stopping(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Where each partition is folded to, cut at the first offset whose dead letter
+    /// is not written: what may be committed.
+    pub fn folded(&self, unwritten: impl Fn(&str, i32) -> Option<i64>) -> Vec<Folded> {
+        let mut folded = Vec::new();
+        for (topic, state) in &self.topics {
+            for (&partition, at) in &state.partitions {
+                let unwritten = unwritten(topic, partition).unwrap_or(at.folded);
+                folded.push(Folded {
+                    topic: Arc::clone(topic),
+                    partition,
+                    next_offset: at.folded.min(unwritten),
+                });
+            }
+        }
+        folded
+    }
+
+    /// Ages the state and says what holds at this moment.
+    pub fn report(&mut self, now: EventTime, dead_letters: DeadLetterReport) -> Report {
+        let as_of = self.as_of(now);
+        let complete = self.progress.complete(now);
+        let covered_from = self.progress.covered_from();
+        let snapshot = as_of.map(|as_of| {
+            self.store.advance(as_of, self.progress.highest_read());
+            self.store.snapshot(as_of, covered_from)
+        });
+        let stale = as_of.is_some_and(|as_of| now - as_of > STALE_AFTER);
+        let verdicts = snapshot.as_ref().map_or_else(Vec::new, |snapshot| {
+            let freshness = Freshness { stale, incomplete: !complete };
+            judge(&self.objectives, self.plan.declarations(), snapshot, freshness)
+        });
+        let not_ready = [
+            (as_of.is_none(), NotReady::Starting),
+            (!self.brokers_up, NotReady::BrokerDown),
+            (stale, NotReady::CatchingUp),
+            (as_of.is_some() && !complete, NotReady::Incomplete),
+            (dead_letters.blocked, NotReady::DeadLettersBlocked),
+            (self.stopping, NotReady::Stopping),
+        ];
+        Report {
+            made_at: now,
+            started_at: self.started_at,
+            snapshot,
+            verdicts,
+            not_ready: not_ready
+                .into_iter()
+                .filter(|(holds, _)| *holds)
+                .map(|(_, why)| why)
+                .collect(),
+            complete,
+            covered_from,
+            topics: self
+                .topics
+                .iter()
+                .map(|(name, topic)| self.topic_report(name, topic))
+                .collect(),
+            missing_topics: self.missing_topics.iter().cloned().collect(),
+            brokers_up: self.brokers_up,
+            dead_letters,
+            snapshot_took: Span::ZERO,
+        }
+    }
+
+    /// `as_of` goes back only when the clock does: a partition found later, with a
+    /// past of its own, holds it where it is until that is read.
+    fn as_of(&mut self, now: EventTime) -> Option<EventTime> {
+        let as_of = self.progress.as_of(now);
+        let held = self.last.filter(|(_, made_at)| *made_at <= now).map(|(as_of, _)| as_of);
+        let as_of = as_of.max(held);
+        self.last = as_of.map(|as_of| (as_of, now));
+        as_of
+    }
+
+    fn topic_report(&self, name: &Arc<str>, topic: &TopicState) -> TopicReport {
+        let partitions = topic.partitions.keys().map(|&partition| PartitionReport {
+            partition,
+            lag: self.progress.lag(name, partition),
+            frontier: self.progress.frontier(name, partition),
+        });
+        TopicReport {
+            topic: name.to_string(),
+            ledger: topic.ledger.clone(),
+            recent: topic.recent.clone(),
+            partitions: partitions.collect(),
+        }
+    }
+}

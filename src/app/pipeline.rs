@@ -1,0 +1,282 @@
+//! The threads between the source and the reports.
+//!
+//! Decoders take turns at the source's channel and number what they take, so that
+//! the engine can put everything back into the source's order: what the source
+//! says of a partition's end must not overtake the records before it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use tokio::sync::watch;
+
+use crate::app::clock;
+use crate::app::decoding::{DecodedBatch, RecordDecoder};
+use crate::app::engine::Engine;
+use crate::event::Span;
+use crate::export::{DeadLetterReport, Report};
+use crate::kafka::{DeadLetter, DeadLetters, Source, SourceEvent};
+
+/// What decoders hand to the engine: the source's events, batches decoded.
+enum Inbound {
+    Decoded(Box<DecodedBatch>),
+    Said(SourceEvent),
+}
+
+type Numbered = (u64, Inbound);
+
+/// The source's events and the number of the next.
+struct Turn {
+    events: Receiver<SourceEvent>,
+    next: u64,
+}
+
+/// Starts `count` decoder threads; they end when the source's channel closes.
+pub(crate) fn start_decoders(
+    count: usize,
+    events: Receiver<SourceEvent>,
+    decoder: impl Fn() -> RecordDecoder,
+) -> std::io::Result<(Inbox, Vec<JoinHandle<()>>)> {
+    // Two batches for each decoder keep all busy; more would only add latency.
+    let (out, inbox) = bounded(count * 2);
+    let turn = Arc::new(Mutex::new(Turn { events, next: 0 }));
+    let threads = (0..count)
+        .map(|number| {
+            let (turn, out, mut decoder) = (Arc::clone(&turn), out.clone(), decoder());
+            thread::Builder::new()
+                .name(format!("decoder-{number}"))
+                .spawn(move || while decode_next(&turn, &mut decoder, &out) {})
+        })
+        .collect::<std::io::Result<Vec<_>>>()?;
+    Ok((Inbox { inbox, next: 0, early: BTreeMap::new() }, threads))
+}
+
+/// Takes one event in its turn, decodes it, and passes it on; false at the end.
+fn decode_next(turn: &Mutex<Turn>, decoder: &mut RecordDecoder, out: &Sender<Numbered>) -> bool {
+    let taken = {
+        // A decoder that panicked has left the turn as it was: it holds no
+        // half-made change.
+        let mut turn = turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let number = turn.next;
+        turn.events.recv().ok().map(|event| {
+            turn.next += 1;
+            (number, event)
+        })
+    };
+    let Some((number, event)) = taken else { return false };
+    let inbound = match event {
+        SourceEvent::Batch(batch) => Inbound::Decoded(Box::new(decoder.decode(&batch))),
+        other => Inbound::Said(other),
+    };
+    out.send((number, inbound)).is_ok()
+}
+
+/// The engine's end of the decoders' channel, back in the source's order.
+pub(crate) struct Inbox {
+    inbox: Receiver<Numbered>,
+    next: u64,
+    /// What came before its turn; bounded by what is in flight.
+    early: BTreeMap<u64, Inbound>,
+}
+
+impl Inbox {
+    fn recv_deadline(&mut self, deadline: Instant) -> Result<Inbound, RecvTimeoutError> {
+        loop {
+            if let Some(inbound) = self.early.remove(&self.next) {
+                self.next += 1;
+                return Ok(inbound);
+            }
+            let (number, inbound) = self.inbox.recv_deadline(deadline)?;
+            self.early.insert(number, inbound);
+        }
+    }
+}
+
+/// Everything that the engine thread works with.
+pub(crate) struct EngineThread {
+    pub(crate) engine: Engine,
+    pub(crate) inbox: Inbox,
+    pub(crate) source: Source,
+    pub(crate) dead_letters: Option<DeadLetters>,
+    pub(crate) publish: watch::Sender<Option<Arc<Report>>>,
+    pub(crate) every: Span,
+    pub(crate) stopping: Receiver<Instant>,
+    /// Dead letters that are not handed over yet: while there are any, no batch is
+    /// taken, so that there are never more than those of one batch.
+    pub(crate) letters: VecDeque<DeadLetter>,
+    /// How many may be with the writer at a time.
+    pub(crate) letters_at_once: usize,
+}
+
+/// How long the engine waits before it offers a refused dead letter again.
+const RETRY: Duration = Duration::from_millis(50);
+
+impl EngineThread {
+    /// Folds and reports until the source has closed; then writes what is left
+    /// within the deadline. An error is what the source called fatal.
+    pub(crate) fn run(mut self) -> Result<(), String> {
+        let every = Duration::from_micros(self.every.micros().unsigned_abs());
+        let mut next_report = Instant::now();
+        let mut deadline: Option<Instant> = None;
+        let mut closed = false;
+        let mut outcome = Ok(());
+        loop {
+            if deadline.is_none()
+                && let Ok(at) = self.stopping.try_recv()
+            {
+                deadline = Some(at);
+                self.engine.stopping();
+                self.source.stop();
+                next_report = Instant::now();
+            }
+            if Instant::now() >= next_report {
+                self.report();
+                self.commit();
+                // A late report does not bring the next one nearer than a quarter.
+                next_report = (next_report + every).max(Instant::now() + every / 4);
+            }
+            self.send();
+            let past_deadline = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if past_deadline || (closed && self.letters.is_empty()) {
+                break;
+            }
+            if closed || !self.letters.is_empty() {
+                thread::sleep(RETRY);
+                continue;
+            }
+            // Waking often enough to notice a stop request in good time.
+            let wake = next_report.min(Instant::now() + Duration::from_millis(100));
+            match self.inbox.recv_deadline(wake) {
+                Ok(Inbound::Decoded(batch)) => {
+                    log_unknown_types(&batch);
+                    self.letters.extend(self.engine.fold(*batch, clock::now()));
+                }
+                Ok(Inbound::Said(SourceEvent::Fatal(text))) => {
+                    outcome = Err(text);
+                    break;
+                }
+                Ok(Inbound::Said(SourceEvent::Closed)) => closed = true,
+                Ok(Inbound::Said(said)) => self.said(said),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => closed = true,
+            }
+        }
+        let remaining = deadline
+            .map_or(Duration::from_secs(1), |at| at.saturating_duration_since(Instant::now()))
+            .max(Duration::from_millis(200));
+        if !self.letters.is_empty() {
+            tracing::warn!(
+                count = self.letters.len(),
+                "stopping with dead letters unwritten; their records are not committed and are read again"
+            );
+        }
+        if let Some(dead_letters) = &self.dead_letters {
+            let unwritten = dead_letters.close(remaining);
+            if unwritten > 0 {
+                tracing::warn!(
+                    unwritten,
+                    "some dead letters are not written; their records are read again"
+                );
+            }
+        }
+        self.commit();
+        self.report();
+        if !self.source.close(remaining) {
+            tracing::warn!("the last offsets could not be committed in time");
+        }
+        outcome
+    }
+
+    fn said(&mut self, said: SourceEvent) {
+        let now = clock::now();
+        match said {
+            SourceEvent::Partition(start) => self.engine.partition(&start, now),
+            SourceEvent::PartitionGone { topic, partition } => {
+                tracing::warn!(%topic, partition, "a partition is gone");
+                self.engine.partition_gone(&topic, partition);
+            }
+            SourceEvent::Gap(gap) => {
+                tracing::error!(
+                    topic = %gap.topic, partition = gap.partition,
+                    from = gap.from_offset, to = gap.to_offset,
+                    "records were deleted before they could be read: coverage begins behind the gap"
+                );
+                self.engine.gap(&gap, now);
+            }
+            SourceEvent::Unreadable { topic, partition, error } => {
+                tracing::warn!(%topic, partition, %error, "a partition cannot be read");
+                self.engine.unreadable(&topic, partition, now);
+            }
+            SourceEvent::Ends { at, ends } => self.engine.ends(&ends, at, now),
+            SourceEvent::TopicMissing(topic) => self.engine.topic_exists(&topic, false),
+            SourceEvent::TopicFound(topic) => self.engine.topic_exists(&topic, true),
+            SourceEvent::Brokers { up } => self.engine.brokers(up),
+            // Taken care of by the loop itself.
+            SourceEvent::Batch(_) | SourceEvent::Fatal(_) | SourceEvent::Closed => {}
+        }
+    }
+
+    /// Hands over as many dead letters as are taken without waiting; the rest keeps
+    /// its place.
+    fn send(&mut self) {
+        let Some(dead_letters) = &self.dead_letters else { return };
+        if self.letters.is_empty() {
+            return;
+        }
+        let pending = usize::try_from(dead_letters.state().pending).unwrap_or(usize::MAX);
+        let taken = self.letters.len().min(self.letters_at_once.saturating_sub(pending));
+        for letter in self.letters.drain(..taken) {
+            if dead_letters.send(letter).is_err() {
+                tracing::error!("dead letters cannot be handed over: their writer has ended");
+                return;
+            }
+        }
+    }
+
+    /// Commits what is folded, up to the first record whose dead letter is not
+    /// written.
+    fn commit(&self) {
+        let unwritten = |topic: &str, partition: i32| {
+            let waiting = self
+                .letters
+                .iter()
+                .filter(|letter| &*letter.topic == topic && letter.partition == partition)
+                .map(|letter| letter.offset)
+                .min();
+            let handed_over = self.dead_letters.as_ref()?.flushed_below(topic, partition);
+            match (waiting, handed_over) {
+                (Some(waiting), Some(handed_over)) => Some(waiting.min(handed_over)),
+                (waiting, handed_over) => waiting.or(handed_over),
+            }
+        };
+        self.source.commit(self.engine.folded(unwritten));
+    }
+
+    fn report(&mut self) {
+        let started = Instant::now();
+        let dead_letters =
+            self.dead_letters.as_ref().map_or_else(DeadLetterReport::default, |letters| {
+                let state = letters.state();
+                DeadLetterReport {
+                    written: state.written,
+                    pending: state.pending,
+                    blocked: state.blocked.is_some(),
+                }
+            });
+        let mut report = self.engine.report(clock::now(), dead_letters);
+        report.snapshot_took =
+            Span::from_micros(i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX));
+        self.publish.send_replace(Some(Arc::new(report)));
+    }
+}
+
+fn log_unknown_types(batch: &DecodedBatch) {
+    for (topic, name) in &batch.unknown_types {
+        tracing::warn!(
+            %topic, type_name = %name,
+            "a type that nobody knows: its events are ignored; map it in the format, or ask for it in a measure"
+        );
+    }
+}

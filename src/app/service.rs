@@ -1,0 +1,270 @@
+//! A running instance: everything started, and stopped again in flow order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::{oneshot, watch};
+
+use crate::aggregate::HashKey;
+use crate::app::clock;
+use crate::app::decoding::RecordDecoder;
+use crate::app::engine::Engine;
+use crate::app::pipeline::{EngineThread, start_decoders};
+use crate::app::routes::Routes;
+use crate::config::{Config, DeadLetterSpec};
+use crate::event::Span;
+use crate::export::{self, Report, Site};
+use crate::format::{Format, Wanted};
+use crate::kafka::{self, DeadLetterSettings, DeadLetters, SourceSettings, StartAt, TopicPattern};
+use crate::kpi::Plan;
+use crate::objective::ObjectiveSpec;
+
+/// Why an instance could not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}; choose another with `[export] listen`")]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system refused a thread or a runtime.
+    #[error("cannot start a thread")]
+    Thread(#[from] std::io::Error),
+    /// What the broker says can only be put right by a person.
+    #[error("{0}")]
+    Kafka(String),
+    /// The demo's own parts do not start.
+    #[error("the demo cannot start: {0}")]
+    Demo(String),
+    /// A thread of the pipeline panicked: a defect of this program.
+    #[error("a thread of the pipeline ended unexpectedly; please report this with the log")]
+    Panicked,
+}
+
+/// A running instance; ends when waited for, or is stopped when dropped.
+pub struct Service {
+    runtime: Runtime,
+    address: SocketAddr,
+    reports: watch::Receiver<Option<Arc<Report>>>,
+    stop_engine: Sender<Instant>,
+    stop_http: oneshot::Sender<()>,
+    http: tokio::task::JoinHandle<std::io::Result<()>>,
+    engine: JoinHandle<Result<(), String>>,
+    decoders: Vec<JoinHandle<()>>,
+    deadline: Duration,
+}
+
+impl Service {
+    /// Binds the address, connects, and starts all threads; figures follow when
+    /// the partitions have been found.
+    ///
+    /// Partitions begin far enough back that every window is whole.
+    pub fn start(config: &Config) -> Result<Service, ServiceError> {
+        Self::start_from(config, start_at(config))
+    }
+
+    /// As [`Service::start`], from the beginning of all topics: for a broker that
+    /// cannot look up offsets by time.
+    pub fn start_from_beginning(config: &Config) -> Result<Service, ServiceError> {
+        Self::start_from(config, StartAt::Beginning)
+    }
+
+    fn start_from(config: &Config, start: StartAt) -> Result<Service, ServiceError> {
+        let address = config.export.listen;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("http")
+            .enable_all()
+            .build()?;
+        let listener = runtime
+            .block_on(TcpListener::bind(address))
+            .map_err(|source| ServiceError::Bind { address, source })?;
+        let address = listener.local_addr()?;
+
+        let declarations = Arc::new(config.declarations.clone());
+        let objectives: Arc<[ObjectiveSpec]> = config.objectives.clone().into();
+        let plan = Arc::new(Plan::new(Arc::clone(&declarations), hash_key(config)));
+        let topics = patterns(config)?;
+        let settings = source_settings(config, topics.clone(), start);
+        let (source, events) = kafka::start(settings, clock::now).map_err(ServiceError::Kafka)?;
+        let dead_letters = match dead_letter_settings(config) {
+            Some(settings) => Some(DeadLetters::start(settings).map_err(ServiceError::Kafka)?),
+            None => None,
+        };
+
+        let routes = Arc::new(routes(config, topics, &plan));
+        let (inbox, decoders) = start_decoders(config.decoders, events, || {
+            RecordDecoder::new(Arc::clone(&plan), Arc::clone(&routes), dead_letters.is_some())
+        })?;
+        let (publish, reports) = watch::channel(None);
+        let (stop_engine, stopping) = bounded(1);
+        let thread = EngineThread {
+            engine: Engine::new(plan, Arc::clone(&objectives), clock::now()),
+            inbox,
+            source,
+            dead_letters,
+            publish,
+            every: config.snapshot_every,
+            stopping,
+            letters: Default::default(),
+            letters_at_once: LETTERS_AT_ONCE,
+        };
+        let engine =
+            std::thread::Builder::new().name("engine".to_owned()).spawn(move || thread.run())?;
+
+        let site = Arc::new(Site::new(
+            declarations,
+            objectives,
+            format!("{:016x}", config.fingerprint),
+            env!("CARGO_PKG_VERSION"),
+            config.instance.as_str(),
+        ));
+        let (stop_http, stopped) = oneshot::channel::<()>();
+        let http = runtime.spawn(export::serve(listener, reports.clone(), site, async {
+            // A dropped sender stops the server as well.
+            let _ = stopped.await;
+        }));
+        let deadline = Duration::from_micros(config.shutdown_deadline.micros().unsigned_abs());
+        tracing::info!(%address, instance = %config.instance, "serving /metrics, /healthz, /readyz and the status page");
+        Ok(Service {
+            runtime,
+            address,
+            reports,
+            stop_engine,
+            stop_http,
+            http,
+            engine,
+            decoders,
+            deadline,
+        })
+    }
+
+    /// Where it listens: the port is the real one also when 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The reports, newest first seen; `None` until the first.
+    pub fn reports(&self) -> watch::Receiver<Option<Arc<Report>>> {
+        self.reports.clone()
+    }
+
+    /// Runs until SIGTERM, Ctrl-C, the end of `limit`, or a fatal error; then
+    /// closes in flow order within the configured deadline.
+    pub fn wait(self, limit: Option<Duration>) -> Result<(), ServiceError> {
+        self.runtime.block_on(async {
+            let ended = async {
+                while !self.engine.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            let limit = async {
+                match limit {
+                    Some(limit) => tokio::time::sleep(limit).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop_signal() => tracing::info!("stopping"),
+                () = limit => tracing::info!("the time is over: stopping"),
+                () = ended => {}
+            }
+        });
+        self.stop()
+    }
+
+    /// Closes in flow order: source, decoders, engine, dead letters, HTTP.
+    pub fn stop(self) -> Result<(), ServiceError> {
+        let deadline = Instant::now() + self.deadline;
+        // The engine may have ended already, by a fatal error.
+        let _ = self.stop_engine.send(deadline);
+        let outcome = self.engine.join().map_err(|_| ServiceError::Panicked)?;
+        let _ = self.stop_http.send(());
+        let grace =
+            deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
+        let _ = self.runtime.block_on(async { tokio::time::timeout(grace, self.http).await });
+        self.runtime.shutdown_timeout(Duration::from_millis(200));
+        for decoder in self.decoders {
+            if decoder.is_finished() && decoder.join().is_err() {
+                return Err(ServiceError::Panicked);
+            }
+        }
+        outcome.map_err(ServiceError::Kafka)
+    }
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        // Without handlers the default action of the signals ends the process.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn hash_key(config: &Config) -> HashKey {
+    match &config.hash_key {
+        Some(secret) => HashKey::from_secret(secret.expose().as_bytes()),
+        // Equal on all replicas of a group, without asking a broker that may be down.
+        None => HashKey::from_secret(config.kafka.group.as_bytes()),
+    }
+}
+
+/// The declared topics, in their order.
+fn patterns(config: &Config) -> Result<Vec<TopicPattern>, ServiceError> {
+    let parse = |name: &str| {
+        TopicPattern::parse(name)
+            .map_err(|error| ServiceError::Kafka(format!("the topic `{name}`: {error}")))
+    };
+    config.kafka.topics.iter().map(|topic| parse(&topic.name)).collect()
+}
+
+fn routes(config: &Config, topics: Vec<TopicPattern>, plan: &Plan) -> Routes {
+    let wanted = Wanted::Named(plan.wanted_attributes());
+    let vocabulary = &config.declarations.vocabulary;
+    let bindings = topics.into_iter().zip(&config.kafka.topics).filter_map(|(pattern, topic)| {
+        let spec = config.formats.iter().find(|format| format.name == topic.format)?;
+        Some((pattern, Arc::new(Format::compile(spec, vocabulary, &wanted))))
+    });
+    Routes::new(bindings.collect(), config.limits)
+}
+
+/// Far enough back that every window is whole again after a restart.
+fn start_at(config: &Config) -> StartAt {
+    let windows = config.declarations.slices.iter().flat_map(|slice| &slice.windows);
+    let reach = windows.map(|window| window.size() + window.resolution()).max();
+    let reach = reach.unwrap_or(Span::ZERO) + config.declarations.future_tolerance;
+    StartAt::Time(clock::now() - reach)
+}
+
+fn source_settings(config: &Config, topics: Vec<TopicPattern>, start: StartAt) -> SourceSettings {
+    let group_id = format!("{}.{}", config.kafka.group, config.instance);
+    let mut settings = SourceSettings::new(&config.kafka.brokers, group_id, topics, start);
+    settings.properties = config.kafka.properties.clone();
+    if let DeadLetterSpec::Topic(topic) = &config.kafka.dead_letters {
+        settings.excluded_topics.push(topic.clone());
+    }
+    settings
+}
+
+/// Dead letters that may be with the writer at a time.
+const LETTERS_AT_ONCE: usize = 1_000;
+
+fn dead_letter_settings(config: &Config) -> Option<DeadLetterSettings> {
+    let DeadLetterSpec::Topic(topic) = &config.kafka.dead_letters else { return None };
+    let mut settings = DeadLetterSettings::new(&config.kafka.brokers, topic);
+    settings.properties = config.kafka.properties.clone();
+    settings.queue = LETTERS_AT_ONCE;
+    Some(settings)
+}

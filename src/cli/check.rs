@@ -1,0 +1,33 @@
+//! `check`: every mistake at once.
+
+use clap::Args;
+
+use super::{ConfigArg, Failure, print_line};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tidegauge check --config tidegauge.toml
+
+Every mistake is said with file, line and column, and what to do about it. Nothing is
+connected to. Exit code 0 when there is none, else 2.";
+
+#[derive(Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let config = super::run::load(&args.config)?;
+    let declarations = &config.declarations;
+    print_line(&format!(
+        "{} is fine: {} topics, {} formats, {} measures, {} KPIs, {} slices, {} objectives",
+        args.config.config.display(),
+        config.kafka.topics.len(),
+        config.formats.len(),
+        declarations.measures.len(),
+        declarations.kpis.len(),
+        declarations.slices.len(),
+        config.objectives.len(),
+    ))
+}

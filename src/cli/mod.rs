@@ -1,0 +1,124 @@
+//! Arguments, and what each command does with them.
+
+mod check;
+mod decode;
+mod demo;
+mod generate;
+mod logging;
+mod run;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Exact rolling-window marketing KPIs from Kafka, for Prometheus.
+///
+/// Tidegauge reads email, web and social events from Kafka, keeps rolling-window
+/// KPIs in memory, holds them against declared objectives, and exports Prometheus
+/// metrics, with the alert rules and dashboards that go with them.
+#[derive(Parser)]
+#[command(name = "tidegauge", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegauge demo                                   see it at work, without a Kafka of your own
+  tidegauge check --config tidegauge.toml          find every mistake before it runs
+  tidegauge run --config tidegauge.toml            the service
+  tidegauge decode --format sendgrid event.json    what a format makes of a record
+  tidegauge generate rules --config tidegauge.toml --out deploy
+
+Exit codes: 0 done; 1 it could not be done; 2 the configuration or the command line
+is wrong, or files on disk differ from what would be generated.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service: consume, compute, judge, export.
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArgs),
+    /// Find every mistake in the configuration, its formats, KPIs and objectives at once.
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::CheckArgs),
+    /// Show what a format makes of a record: one JSON line for each outcome.
+    #[command(after_help = decode::EXAMPLES)]
+    Decode(decode::DecodeArgs),
+    /// Write alert rules, dashboards or reference documents from the declarations.
+    #[command(after_help = generate::EXAMPLES)]
+    Generate(generate::GenerateArgs),
+    /// See it at work: an embedded broker, live campaigns, and a spike after 30 seconds.
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::DemoArgs),
+}
+
+/// Where the configuration is.
+#[derive(Args)]
+struct ConfigArg {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE", env = "TIDEGAUGE_CONFIG")]
+    config: PathBuf,
+}
+
+/// What a command can end with, beside success.
+enum Failure {
+    /// It could not be done: exit code 1.
+    Failed(anyhow::Error),
+    /// The user has something to put right, which has been said: exit code 2.
+    Refused(String),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Failed(error)
+    }
+}
+
+/// Runs the command that the arguments name.
+pub(crate) fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Decode(args) => decode::decode(&args),
+        Command::Generate(args) => generate::generate(&args),
+        Command::Demo(args) => demo::demo(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(error)) => {
+            // The chain of causes is printed once, here.
+            say(&format!("{}: {error:#}", red("error")));
+            ExitCode::FAILURE
+        }
+        Err(Failure::Refused(text)) => {
+            say(&text);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn red(text: &str) -> String {
+    if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        format!("\u{1b}[31m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Says something to the person at the terminal; a closed terminal is no error.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes a line of output; a reader that has gone away ends the output quietly.
+fn print_line(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write};
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        other => other.map_err(|error| Failure::Failed(anyhow::Error::new(error))),
+    }
+}
