@@ -128,11 +128,21 @@ pub(super) fn sentence(text: &str) -> String {
     if line.is_empty() || line.ends_with(['.', '!', '?']) { line } else { format!("{line}.") }
 }
 
-/// `unsubscribe_per_delivered` as `Unsubscribe per delivered`.
+/// Abbreviations of the trade, which read wrongly in small letters.
+const ABBREVIATIONS: &[&str] =
+    &["aov", "cac", "clv", "cpa", "cpc", "csat", "cta", "ctr", "mql", "pql", "roas", "roi", "sql"];
+
+/// `cta_click_rate` as `CTA click rate`.
 pub(super) fn title(id: &str) -> String {
-    let spaced = id.replace('_', " ");
-    let mut chars = spaced.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    let words = id.split('_').enumerate().map(|(place, word)| {
+        let mut chars = word.chars();
+        match chars.next() {
+            _ if ABBREVIATIONS.contains(&word) => word.to_uppercase(),
+            Some(first) if place == 0 => first.to_uppercase().chain(chars).collect(),
+            _ => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// C's `%.<digits>g`, which Prometheus' `humanizePercentage` uses with four digits.
@@ -170,6 +180,13 @@ mod tests {
     #[track_caller]
     fn check(value: f64, expected: &str) {
         assert_eq!(general(value, 4), expected);
+    }
+
+    #[test]
+    fn titles_are_sentences_with_known_abbreviations() {
+        assert_eq!(title("unsubscribe_per_delivered"), "Unsubscribe per delivered");
+        assert_eq!(title("cta_click_rate"), "CTA click rate");
+        assert_eq!(title("mql_to_sql_rate"), "MQL to SQL rate");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tidegauge::artifact::{self, Artifact};
 use tidegauge::config::{self, Config};
+use tidegauge::kpi::Declarations;
+use tidegauge::objective::ObjectiveSpec;
 
 use crate::artifacts::{check, tool};
 use crate::support::process::installed;
@@ -21,12 +23,9 @@ fn shipped() -> Config {
     }
 }
 
-fn generated(
-    make: fn(
-        &tidegauge::kpi::Declarations,
-        &[tidegauge::objective::ObjectiveSpec],
-    ) -> Vec<Artifact>,
-) -> Vec<Artifact> {
+type Generator = fn(&Declarations, &[ObjectiveSpec]) -> Vec<Artifact>;
+
+fn generated(make: Generator) -> Vec<Artifact> {
     let config = shipped();
     make(&config.declarations, &config.objectives)
 }

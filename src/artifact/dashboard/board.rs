@@ -111,7 +111,8 @@ impl Board {
         self.line_height = self.line_height.max(height);
     }
 
-    fn end_line(&mut self) {
+    /// Puts what follows below what stands here.
+    pub(super) fn end_line(&mut self) {
         self.y += self.line_height;
         (self.x, self.line_height) = (0, 0);
     }

@@ -9,6 +9,7 @@ mod board;
 mod overview;
 mod panel;
 mod pipeline;
+mod ranking;
 mod slice;
 
 use super::Artifact;

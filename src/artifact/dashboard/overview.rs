@@ -6,9 +6,9 @@ use serde_json::json;
 use super::super::words;
 use super::board::Board;
 use super::panel::{Panel, Shape, verdict_mappings};
-use super::{chosen, code, figures, grafana_unit, state_code, verdict_labels};
+use super::{chosen, code, figures, grafana_unit, ranking, state_code, verdict_labels};
 use crate::catalog;
-use crate::kpi::{Declarations, Direction, KpiSpec, SliceIndex};
+use crate::kpi::{Declarations, KpiSpec, SliceIndex};
 use crate::objective::{ObjectiveSpec, State};
 
 pub(super) fn board(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Board {
@@ -33,7 +33,7 @@ pub(super) fn board(declarations: &Declarations, objectives: &[ObjectiveSpec]) -
         kpi_sections(&mut board, declarations, slice);
     }
     if let Some(slice) = declarations.slices.iter().position(|slice| slice.fields.len() == 1) {
-        ranking_section(&mut board, declarations, slice);
+        ranking::section(&mut board, declarations, objectives, slice);
     }
     board
 }
@@ -145,15 +145,19 @@ fn kpi_sections(board: &mut Board, declarations: &Declarations, slice: SliceInde
     for group in groups(declarations, slice) {
         board.section(&words::title(group));
         let kpis = || of_group(declarations, slice, group);
+        // Up to six fill a line; more stand six to a line.
+        let width = (24 / kpis().count().clamp(3, 6)) as u32;
         for kpi in kpis() {
             let panel = Panel::new(Shape::Stat, words::title(&kpi.id), kpi.help.clone())
                 .ask(figures(kpi, &matchers, "window"), "{{window}}")
                 .unit(grafana_unit(&kpi.unit));
-            board.add(panel, 4, 4);
+            board.add(panel, width, 4);
         }
+        board.end_line();
         let mut units: Vec<String> = kpis().map(|kpi| grafana_unit(&kpi.unit)).collect();
         units.sort();
         units.dedup();
+        let width = if units.len() == 1 { 24 } else { 12 };
         for unit in units {
             let title = match unit.as_str() {
                 "percentunit" => "Rates".to_owned(),
@@ -170,7 +174,7 @@ fn kpi_sections(board: &mut Board, declarations: &Declarations, slice: SliceInde
             for kpi in kpis().filter(|kpi| grafana_unit(&kpi.unit) == unit) {
                 panel = panel.ask(figures(kpi, &matchers, "window"), &words::title(&kpi.id));
             }
-            board.add(panel, 12, 8);
+            board.add(panel, width, 8);
         }
     }
 }
@@ -198,32 +202,4 @@ pub(super) fn of_group<'a>(
         .into_iter()
         .map(|kpi| &declarations.kpis[kpi])
         .filter(move |kpi| kpi.group == group)
-}
-
-/// The ten first of a slice by its volumes, and the ten worst by what should be low.
-fn ranking_section(board: &mut Board, declarations: &Declarations, slice: SliceIndex) {
-    let spec = &declarations.slices[slice];
-    let Some(field) = catalog::slice_labels(spec).into_iter().next() else { return };
-    let Some(window) = spec.windows.get(spec.windows.len() / 2) else { return };
-    let matchers = format!("slice=\"{}\",window=\"{window}\"", spec.name);
-    board.section(&format!("By {field}, over {window}"));
-    let kpis: Vec<&KpiSpec> =
-        declarations.kpis_of_slice(slice).into_iter().map(|kpi| &declarations.kpis[kpi]).collect();
-    let volumes = kpis.iter().filter(|kpi| kpi.direction == Direction::Neutral).take(1);
-    let bad = kpis.iter().filter(|kpi| kpi.direction == Direction::Down).take(3);
-    let good = kpis.iter().filter(|kpi| kpi.direction == Direction::Up).take(4);
-    for (kpi, what) in volumes
-        .map(|kpi| (kpi, "most"))
-        .chain(bad.map(|kpi| (kpi, "highest, and so worst")))
-        .chain(good.map(|kpi| (kpi, "highest")))
-    {
-        let panel =
-            Panel::new(Shape::Bars, format!("{}: {what}", words::title(&kpi.id)), kpi.help.clone())
-                .ask(
-                    format!("sort_desc(topk(10, {}))", figures(kpi, &matchers, &field)),
-                    &format!("{{{{{field}}}}}"),
-                )
-                .unit(grafana_unit(&kpi.unit));
-        board.add(panel, 6, 9);
-    }
 }

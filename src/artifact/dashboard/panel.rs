@@ -40,6 +40,7 @@ pub(super) struct Panel {
     transformations: Vec<Value>,
     min: Option<f64>,
     max: Option<f64>,
+    links: Vec<Value>,
 }
 
 impl Panel {
@@ -60,13 +61,17 @@ impl Panel {
             transformations: Vec::new(),
             min: None,
             max: None,
+            links: Vec::new(),
         }
     }
 
     /// Adds a query; `legend` is Grafana's `{{label}}` template.
     pub(super) fn ask(mut self, expr: impl Into<String>, legend: &str) -> Self {
         let instant = matches!(self.shape, Shape::Bars | Shape::Table);
-        let reference = char::from(b'A' + (self.targets.len() % 26) as u8).to_string();
+        let number = self.targets.len();
+        let letter = char::from(b'A' + (number % 26) as u8);
+        let reference =
+            if number < 26 { letter.to_string() } else { format!("{letter}{}", number / 26) };
         self.targets.push(json!({
             "refId": reference,
             "datasource": datasource(),
@@ -88,6 +93,12 @@ impl Panel {
     /// The scale, for bars and gauges.
     pub(super) fn scale(mut self, min: f64, max: f64) -> Self {
         (self.min, self.max) = (Some(min), Some(max));
+        self
+    }
+
+    /// Where a click on a value leads.
+    pub(super) fn link(mut self, title: &str, url: &str) -> Self {
+        self.links.push(json!({ "title": title, "url": url, "targetBlank": false }));
         self
     }
 
@@ -149,6 +160,7 @@ impl Panel {
             "custom": self.custom(),
             "mappings": self.mappings,
             "thresholds": self.thresholds,
+            "links": self.links,
         });
         if let (Some(min), Some(max)) = (self.min, self.max) {
             defaults["min"] = json!(min);
