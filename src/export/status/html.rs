@@ -370,14 +370,19 @@ fn pipeline(status: &Status<'_>) -> String {
             )
         })
         .collect();
+    let topics = if rows.is_empty() && missing.is_empty() {
+        "<p class=\"soft\">No topic has been looked at yet.</p>".to_owned()
+    } else {
+        format!(
+            "<div class=\"scroll\" id=\"topics-table\" tabindex=\"0\" role=\"region\" aria-label=\"Topics\"><table class=\"plain\"><thead><tr>\
+             <th scope=\"col\">topic</th><th scope=\"col\">behind</th><th scope=\"col\">read up to</th>\
+             <th scope=\"col\">records</th><th scope=\"col\">events</th>\
+             <th scope=\"col\">passed over</th><th scope=\"col\">rejected, last 5m</th>\
+             </tr></thead><tbody>{rows}{missing}</tbody></table></div>"
+        )
+    };
     format!(
-        "<section id=\"pipeline\"><h2>Pipeline</h2>\
-         <div class=\"scroll\" id=\"topics-table\" tabindex=\"0\" role=\"region\" aria-label=\"Topics\"><table class=\"plain\"><thead><tr>\
-         <th scope=\"col\">topic</th><th scope=\"col\">behind</th><th scope=\"col\">read up to</th>\
-         <th scope=\"col\">records</th><th scope=\"col\">events</th>\
-         <th scope=\"col\">passed over</th><th scope=\"col\">rejected, last 5m</th>\
-         </tr></thead><tbody>{rows}{missing}</tbody></table></div>\
-         <div class=\"facts\">{}{}</div></section>",
+        "<section id=\"pipeline\"><h2>Pipeline</h2>{topics}<div class=\"facts\">{}{}</div></section>",
         slices(status),
         facts(status),
     )
