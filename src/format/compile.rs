@@ -60,9 +60,15 @@ impl Compiler<'_> {
 
     fn reader(&mut self, each: &[Path], split: &[Path], fields: &spec::Fields) -> plan::Reader {
         let mut levels = Vec::new();
+        let mut texts = Vec::new();
         for path in each {
             let mut at = *self.levels.last().expect("the record is always a level");
             for steps in path.steps.split_inclusive(|step| *step == Step::Items) {
+                let through = (0..steps.len()).filter(|place| steps[*place] == Step::Json);
+                for place in through.filter(|_| at.scope == 0) {
+                    let text = self.trie.descend(0, at.node, &steps[..place], true);
+                    texts.push(self.trie.node(text).slot);
+                }
                 let node = self.trie.descend(at.scope, at.node, steps, true);
                 at = Place { scope: at.scope, node };
                 if steps.last() == Some(&Step::Items) {
@@ -88,7 +94,7 @@ impl Compiler<'_> {
             }
         }
         let fields = self.fields(fields);
-        plan::Reader { levels, split: lists, item_scope, fields }
+        plan::Reader { levels, texts, split: lists, item_scope, fields }
     }
 
     fn fields(&mut self, fields: &spec::Fields) -> plan::Fields {
@@ -207,7 +213,7 @@ impl Compiler<'_> {
         let from = match &time.from {
             spec::TimeFrom::Record => plan::TimeFrom::Record,
             spec::TimeFrom::Text(from, reading) => plan::TimeFrom::Text(
-                self.source(&spec::Source::from(from.clone())),
+                Box::new(self.source(&spec::Source::from(from.clone()))),
                 reading.clone(),
             ),
         };

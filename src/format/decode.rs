@@ -78,6 +78,7 @@ impl Decoder {
             scratch: &mut self.scratch,
             sink,
             emitted: 0,
+            unread: Vec::new(),
         };
         run.record().unwrap_or_else(RecordOutcome::Rejected)
     }
@@ -114,6 +115,8 @@ struct Run<'r> {
     scratch: &'r mut Scratch,
     sink: &'r mut dyn FnMut(Element<'_>),
     emitted: usize,
+    /// Texts of the record that are no JSON, though some variant needs them to be.
+    unread: Vec<(u16, Rejection)>,
 }
 
 impl<'r> Run<'r> {
@@ -150,6 +153,10 @@ impl<'r> Run<'r> {
             Some(Action::Ignore) => Ok(RecordOutcome::Ignored(IgnoreReason::OnPurpose)),
             Some(Action::Reject(text)) => Err(wrong_shape(text.to_string())),
             Some(Action::Read(reader)) => {
+                let unread = self.unread.iter().position(|(slot, _)| reader.texts.contains(slot));
+                if let Some(place) = unread {
+                    return Err(self.unread.swap_remove(place).1);
+                }
                 self.elements(reader, 0)?;
                 let any = self.emitted > 0;
                 Ok(if any { RecordOutcome::Decoded } else { RecordOutcome::Empty })
@@ -282,14 +289,13 @@ impl<'r> Run<'r> {
             let span = &buffer[found.range()];
             let outcome = match span.as_bytes().first() {
                 Some(b'"') => match serde_json::from_str::<String>(span) {
-                    Ok(text) => {
-                        bounds::check(&text, self.limits)?;
+                    Ok(text) => bounds::check(&text, self.limits).and_then(|()| {
                         let start = unescaped.len();
                         unescaped.push_str(&text);
                         let buffer = unescaped.as_str();
                         let text = &buffer[start..];
                         walk(&trie.nodes, embedded.root, slots, items, buffer, text, true)
-                    }
+                    }),
                     Err(_) => {
                         let detail = "holds half of a surrogate pair";
                         Err(Rejection::new(RejectReason::BadText, detail))
@@ -309,7 +315,13 @@ impl<'r> Run<'r> {
                 }
                 Err(Rejection { reason, detail }) => {
                     let detail = format!("in the text of field `{}`: {detail}", embedded.label);
-                    return Err(Rejection::new(reason, detail));
+                    let rejection = Rejection::new(reason, detail);
+                    if scope > 0 || !embedded.required {
+                        return Err(rejection);
+                    }
+                    // Which variant reads the record is not known yet.
+                    forget(&trie.nodes, embedded.root, slots);
+                    self.unread.push((embedded.slot, rejection));
                 }
             }
         }

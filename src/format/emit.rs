@@ -19,6 +19,7 @@ use super::rules::{Facts, Found, Picked};
 use super::spec::{IGNORE, MoneyUnit, Reading};
 
 /// What an element is.
+#[expect(clippy::large_enum_variant, reason = "nearly all are events; a box would cost each")]
 pub(super) enum Made<'e> {
     Event(Event<'e>),
     Ignored { reason: IgnoreReason, type_name: Option<Cow<'e, str>> },
@@ -161,8 +162,11 @@ fn money(
             Found::Container => return Err(bad_number(label, "expected a number")),
         };
         let Some(currency) = currency else {
-            let place = if currency_label.is_empty() { "its currency" } else { currency_label };
-            let detail = format!("{label}: money needs a currency of ISO 4217 in {place}");
+            let detail = if currency_label.is_empty() {
+                format!("{label}: money needs its currency, and there is none")
+            } else {
+                format!("{currency_label}: expected a currency code of ISO 4217")
+            };
             return Err(Rejection::new(RejectReason::BadCurrency, detail));
         };
         let places = match money.unit {

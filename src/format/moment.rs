@@ -109,26 +109,21 @@ fn two_digits(tens: u8, ones: u8) -> Option<i64> {
     (tens < 10 && ones < 10).then_some(i64::from(tens) * 10 + i64::from(ones))
 }
 
-/// Microseconds of a fraction of up to nine digits, and what follows it.
+/// Microseconds of a fraction, and what follows it. jiff stops at nine digits; "any
+/// fraction" does not.
 fn fraction(tail: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.', digits @ ..] = tail else {
         return Some((0, tail));
     };
     let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if count == 0 || count > 9 {
-        return if count == 0 { None } else { longer_fraction(digits, count) };
+    if count == 0 {
+        return None;
     }
     let mut micros = 0;
-    for place in 0..6 {
-        let digit = if place < count { i64::from(digits[place] - b'0') } else { 0 };
+    for digit in digits[..count].iter().map(|byte| i64::from(byte - b'0')).chain([0_i64; 6]).take(6)
+    {
         micros = micros * 10 + digit;
     }
-    Some((micros, &digits[count..]))
-}
-
-/// jiff stops at nine digits; "any fraction" does not.
-fn longer_fraction(digits: &[u8], count: usize) -> Option<(i64, &[u8])> {
-    let micros = digits[..6].iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     Some((micros, &digits[count..]))
 }
 

@@ -55,6 +55,9 @@ pub(super) enum Action {
 pub(super) struct Reader {
     /// The lists to run over, outermost first, each with the scope of its elements.
     pub(super) levels: Vec<Level>,
+    /// Slots of the record whose texts have to be JSON, since the way to the elements
+    /// goes through them.
+    pub(super) texts: Vec<u16>,
     /// The lists to split by, and the scope of their items.
     pub(super) split: Vec<SlotRef>,
     pub(super) item_scope: u16,
@@ -138,7 +141,7 @@ pub(super) struct Time {
 
 #[derive(Debug)]
 pub(super) enum TimeFrom {
-    Text(Source, Reading),
+    Text(Box<Source>, Reading),
     Record,
 }
 

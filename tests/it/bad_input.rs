@@ -176,7 +176,8 @@ fn large_whole_numbers_keep_every_digit() {
                 seen.push((event.user.clone().unwrap_or_default().into_owned(), event.count));
             }
         });
-        let seen: Vec<_> = seen.into_iter().map(|(user, count)| (user, count.to_string())).collect();
+        let seen: Vec<_> =
+            seen.into_iter().map(|(user, count)| (user, count.to_string())).collect();
         assert_eq!(seen, [(digits.to_owned(), digits.to_owned())]);
     }
 }

@@ -13,7 +13,9 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 use tidegauge::config::shipped_formats;
 use tidegauge::event::{EventTime, RawRecord, Vocabulary};
-use tidegauge::format::{Decoder, Element, Format, FormatSpec, Limits, RecordOutcome, Wanted, show};
+use tidegauge::format::{
+    Decoder, Element, Format, FormatSpec, Limits, RecordOutcome, Wanted, show,
+};
 
 /// When the records of all cases were written, 2026-03-01T12:00:00Z.
 pub(crate) const WRITTEN: EventTime = EventTime::from_secs(1_772_366_400);
