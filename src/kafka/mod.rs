@@ -17,6 +17,7 @@ mod ends;
 mod events;
 mod lookup;
 mod mock;
+mod reading;
 mod settings;
 mod shared;
 mod source;

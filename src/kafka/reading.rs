@@ -1,0 +1,456 @@
+//! The reading thread.
+//!
+//! It polls the consumer, copies records into batches and sends them, with everything
+//! else that happens, through one bounded channel. It does not poll while the channel
+//! is full: that is the back-pressure, and `queued.*` bounds what is fetched meanwhile.
+//! Under own assignment no poll interval is enforced.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::batch::{Buffers, Parts, RecordBatch};
+use super::client::{Consumer, EndReached};
+use super::events::{Gap, PartitionEnd, PartitionStart, SourceEvent};
+use super::settings::SourceSettings;
+use super::shared::{Key, Note, Shared, lock};
+use crate::event::EventTime;
+
+/// A partition that stands still below its end for this long is assigned anew: after
+/// an offset was out of range librdkafka does not go on by itself, and does not say
+/// which partition it was.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// The longest wait for a record before notes are looked at.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// A batch waits this long for more records, so that a stream of single records does
+/// not become a stream of batches of one.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// After fetching went back, statistics from before it may still arrive.
+const STALE_STATISTICS: Duration = Duration::from_secs(3);
+
+/// A partition that is read.
+struct Assigned {
+    key: Key,
+    /// The offset that is read next.
+    position: i64,
+    /// Its place in the batch of that number.
+    in_batch: (u64, u32),
+    /// Ends that were reached before this moment are of another assignment.
+    ends_from: Instant,
+    /// Where it stood, and since when, when its end was last passed on.
+    stood: (i64, Instant),
+}
+
+struct Building {
+    batch: RecordBatch,
+    since: Instant,
+}
+
+pub(super) struct Reading<C> {
+    settings: Arc<SourceSettings>,
+    shared: Arc<Shared>,
+    reader: Arc<Consumer>,
+    clock: Arc<C>,
+    noted: Receiver<Note>,
+    events: Sender<SourceEvent>,
+    home: Sender<Buffers>,
+    buffers: Receiver<Buffers>,
+    /// Topic and partition to the place in `assigned`.
+    places: HashMap<Arc<str>, HashMap<i32, usize>>,
+    assigned: Vec<Assigned>,
+    /// Records come in runs of one partition.
+    last_place: usize,
+    batch: Option<Building>,
+    sequence: u64,
+    now: EventTime,
+    paused: bool,
+    ends_reached: Vec<EndReached>,
+    header_trouble_said: bool,
+}
+
+/// The receiver is gone, or the source was abandoned.
+struct Over;
+
+impl<C: Fn() -> EventTime> Reading<C> {
+    pub(super) fn new(
+        settings: Arc<SourceSettings>,
+        shared: Arc<Shared>,
+        reader: Arc<Consumer>,
+        clock: Arc<C>,
+        noted: Receiver<Note>,
+        events: Sender<SourceEvent>,
+    ) -> Self {
+        // The batches that wait, the one that is filled, and some being decoded.
+        let (home, buffers) = bounded(settings.channel_batches.max(1) + 4);
+        Reading {
+            settings,
+            shared,
+            reader,
+            clock,
+            noted,
+            events,
+            home,
+            buffers,
+            places: HashMap::new(),
+            assigned: Vec::new(),
+            last_place: 0,
+            batch: None,
+            sequence: 0,
+            now: EventTime::from_micros(0),
+            paused: false,
+            ends_reached: Vec::new(),
+            header_trouble_said: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let stopped = self.read();
+        if stopped.is_ok() {
+            let _ = self.send_batch().and_then(|()| self.send(SourceEvent::Closed));
+        }
+        self.shared.stop();
+    }
+
+    fn read(&mut self) -> Result<(), Over> {
+        while !self.shared.stopped() {
+            while let Ok(note) = self.noted.try_recv() {
+                self.take_note(note)?;
+            }
+            self.follow_pause();
+            self.pass_ends_on()?;
+            self.poll()?;
+        }
+        Ok(())
+    }
+
+    fn send(&self, event: SourceEvent) -> Result<(), Over> {
+        let mut event = event;
+        loop {
+            match self.events.send_timeout(event, Duration::from_millis(100)) {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Disconnected(_)) => return Err(Over),
+                Err(SendTimeoutError::Timeout(_)) if self.shared.abandoned() => return Err(Over),
+                Err(SendTimeoutError::Timeout(back)) => event = back,
+            }
+        }
+    }
+
+    fn send_batch(&mut self) -> Result<(), Over> {
+        match self.batch.take() {
+            Some(building) => {
+                self.sequence += 1;
+                self.send(SourceEvent::Batch(building.batch))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes records until the batch is full or there are none.
+    fn poll(&mut self) -> Result<(), Over> {
+        let reader = Arc::clone(&self.reader);
+        let staged = reader.client().context().take_ends_reached();
+        if !staged.is_empty() {
+            self.ends_reached = staged;
+        }
+        let mut wait = match &self.batch {
+            None => IDLE,
+            Some(building) => LINGER.saturating_sub(building.since.elapsed()),
+        };
+        for polled in 1_u32.. {
+            let served = reader.client().context().served();
+            match reader.poll(wait) {
+                Some(Ok(message)) => self.take(&message),
+                Some(Err(error)) => self.take_error(&error),
+                None => {
+                    // The queue was empty if no callback was served instead of a record:
+                    // all that was fetched before those ends were reached is taken.
+                    if served == reader.client().context().served() {
+                        self.apply_ends_reached();
+                    }
+                    break;
+                }
+            }
+            let Some(building) = &self.batch else { break };
+            let full = building.batch.len() >= self.settings.batch_records
+                || building.batch.byte_len() >= self.settings.batch_bytes;
+            if full {
+                return self.send_batch();
+            }
+            // The clock costs as much as the record.
+            if polled.is_multiple_of(32) {
+                break;
+            }
+            wait = Duration::from_millis(1);
+        }
+        let lingered = self.batch.as_ref().is_some_and(|b| b.since.elapsed() >= LINGER);
+        if lingered { self.send_batch() } else { Ok(()) }
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>) {
+        let (topic, partition) = (message.topic(), message.partition());
+        let is_last = |a: &Assigned| a.key.1 == partition && *a.key.0 == *topic;
+        if !self.assigned.get(self.last_place).is_some_and(is_last) {
+            let place = self.places.get(topic).and_then(|of| of.get(&partition).copied());
+            let Some(place) = place else { return };
+            self.last_place = place;
+        }
+        let Some(assigned) = self.assigned.get_mut(self.last_place) else { return };
+        let offset = message.offset();
+        if offset < assigned.position {
+            return;
+        }
+        let sequence = self.sequence;
+        let (buffers, home, clock) = (&self.buffers, &self.home, &self.clock);
+        let building = self.batch.get_or_insert_with(|| {
+            let buffers = buffers.try_recv().unwrap_or_default();
+            Building {
+                batch: RecordBatch::new(sequence, buffers, home.clone()),
+                since: Instant::now(),
+            }
+        });
+        if assigned.in_batch.0 != sequence {
+            let position = building.batch.open_position(&assigned.key.0, assigned.key.1);
+            assigned.in_batch = (sequence, position);
+        }
+        assigned.position = offset + 1;
+        let timestamp = message
+            .timestamp()
+            .to_millis()
+            .filter(|millis| *millis >= 0)
+            .map(EventTime::from_millis);
+        if timestamp.is_some_and(|timestamp| timestamp > self.now) {
+            self.now = clock();
+        }
+        let known = timestamp.is_some_and(|timestamp| timestamp <= self.now);
+        let parts = Parts { offset, timestamp, key: message.key(), value: message.payload() };
+        let headers = read_headers(message, &mut self.header_trouble_said);
+        building.batch.push(assigned.in_batch.1, &parts, headers.into_iter(), known);
+    }
+
+    fn take_error(&mut self, error: &KafkaError) {
+        // Refusals were seen by the context, which knows the broker's words.
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                self.publish_positions();
+                self.shared.suspect_gap();
+            }
+            _ => tracing::debug!("while reading: {error}"),
+        }
+    }
+
+    fn apply_ends_reached(&mut self) {
+        let ends = std::mem::take(&mut self.ends_reached);
+        if self.paused {
+            // What was fetched ahead is thrown away, so that nothing of it is taken.
+            return;
+        }
+        for end in ends {
+            let place = self.places.get(end.topic.as_str()).and_then(|of| of.get(&end.partition));
+            if let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place))
+                && assigned.ends_from <= Instant::now()
+            {
+                assigned.position = assigned.position.max(end.offset);
+            }
+        }
+    }
+
+    fn publish_positions(&self) {
+        let mut positions = lock(&self.shared.positions);
+        positions.clear();
+        positions.extend(self.assigned.iter().map(|a| (a.key.clone(), a.position)));
+    }
+
+    fn pass_ends_on(&mut self) -> Result<(), Over> {
+        let Some(ends) = lock(&self.shared.ends).take() else { return Ok(()) };
+        self.send_batch()?;
+        self.publish_positions();
+        let mut answer = Vec::with_capacity(ends.ends.len());
+        let mut stalled = Vec::new();
+        for ((topic, partition), end_offset) in ends.ends {
+            let place = self.places.get(&topic).and_then(|of| of.get(&partition));
+            if let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place)) {
+                let position = assigned.position;
+                if position != assigned.stood.0 || position >= end_offset || self.paused {
+                    assigned.stood = (position, Instant::now());
+                } else if assigned.stood.1.elapsed() >= STALLED {
+                    assigned.stood = (position, Instant::now());
+                    assigned.ends_from = Instant::now() + STALE_STATISTICS;
+                    stalled.push((assigned.key.clone(), position));
+                }
+                answer.push(PartitionEnd { topic, partition, end_offset, position });
+            }
+        }
+        if !stalled.is_empty() {
+            tracing::info!(
+                "partitions stood still and are read anew from where they are: {stalled:?}"
+            );
+            self.unassign(&stalled);
+            self.assign(&stalled);
+        }
+        self.send(SourceEvent::Ends { at: ends.at, ends: answer })
+    }
+
+    fn follow_pause(&mut self) {
+        let wanted = self.shared.paused.load(Ordering::Acquire);
+        if wanted != self.paused {
+            self.paused = wanted;
+            for assigned in &mut self.assigned {
+                assigned.ends_from = Instant::now() + STALE_STATISTICS;
+            }
+            let done = self.reader.assignment().and_then(|assignment| {
+                if wanted {
+                    self.reader.pause(&assignment)
+                } else {
+                    // What librdkafka fetched ahead is gone; it goes on from where the
+                    // application is.
+                    self.reader.resume(&assignment)
+                }
+            });
+            if let Err(error) = done {
+                tracing::warn!("reading could not be paused or resumed: {error}");
+            }
+        }
+    }
+
+    fn take_note(&mut self, note: Note) -> Result<(), Over> {
+        self.send_batch()?;
+        match note {
+            Note::Say(event) => self.send(event),
+            Note::Start(starts) => self.start(starts),
+            Note::Gone(keys) => self.part_with(keys),
+            Note::Gaps(gaps) => self.go_on_behind(gaps),
+        }
+    }
+
+    fn start(&mut self, starts: Vec<PartitionStart>) -> Result<(), Over> {
+        let list = |key: &Key, offset| (key.clone(), offset);
+        let mut wanted = Vec::new();
+        for start in starts {
+            let key: Key = (Arc::clone(&start.topic), start.partition);
+            let place = self.assigned.len();
+            let of_topic = self.places.entry(Arc::clone(&key.0)).or_default();
+            if of_topic.insert(key.1, place).is_some() {
+                tracing::error!("partition {} of `{}` was started twice", key.1, key.0);
+            }
+            wanted.push(list(&key, start.start_offset));
+            self.assigned.push(Assigned {
+                key,
+                position: start.start_offset,
+                in_batch: (u64::MAX, 0),
+                ends_from: Instant::now(),
+                stood: (start.start_offset, Instant::now()),
+            });
+            self.send(SourceEvent::Partition(start))?;
+        }
+        self.publish_positions();
+        self.assign(&wanted);
+        Ok(())
+    }
+
+    fn assign(&self, wanted: &[(Key, i64)]) {
+        let assigned = listed(wanted).and_then(|list| {
+            self.reader.incremental_assign(&list)?;
+            if self.paused { self.reader.pause(&list) } else { Ok(()) }
+        });
+        if let Err(error) = assigned {
+            for (key, _) in wanted {
+                self.shared.unreadable(key, &error.to_string());
+            }
+        }
+    }
+
+    fn unassign(&self, parted: &[(Key, i64)]) {
+        let done = listed(parted).and_then(|list| self.reader.incremental_unassign(&list));
+        if let Err(error) = done {
+            tracing::warn!("partitions could not be given up: {error}");
+        }
+    }
+
+    fn part_with(&mut self, keys: Vec<Key>) -> Result<(), Over> {
+        let parted: Vec<(Key, i64)> = keys.iter().map(|key| (key.clone(), 0)).collect();
+        self.unassign(&parted);
+        self.assigned.retain(|assigned| !keys.contains(&assigned.key));
+        self.places.clear();
+        for (place, assigned) in self.assigned.iter().enumerate() {
+            let (topic, partition) = &assigned.key;
+            self.places.entry(Arc::clone(topic)).or_default().insert(*partition, place);
+        }
+        self.publish_positions();
+        for (topic, partition) in keys {
+            tracing::warn!("partition {partition} of `{topic}` is gone");
+            self.send(SourceEvent::PartitionGone { topic, partition })?;
+        }
+        Ok(())
+    }
+
+    fn go_on_behind(&mut self, gaps: Vec<Gap>) -> Result<(), Over> {
+        for gap in gaps {
+            let place = self.places.get(&gap.topic).and_then(|of| of.get(&gap.partition));
+            let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place)) else {
+                continue;
+            };
+            if assigned.position != gap.from_offset {
+                continue;
+            }
+            assigned.position = gap.to_offset;
+            assigned.ends_from = Instant::now() + STALE_STATISTICS;
+            let wanted = [(assigned.key.clone(), gap.to_offset)];
+            tracing::warn!(
+                "records {} to {} of partition {} of `{}` were deleted before they could be read",
+                gap.from_offset,
+                gap.to_offset - 1,
+                gap.partition,
+                gap.topic
+            );
+            self.unassign(&wanted);
+            self.assign(&wanted);
+            self.send(SourceEvent::Gap(gap))?;
+        }
+        self.publish_positions();
+        Ok(())
+    }
+}
+
+fn listed(wanted: &[(Key, i64)]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(wanted.len());
+    for ((topic, partition), offset) in wanted {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+    }
+    Ok(list)
+}
+
+/// The headers of a message. rdkafka panics on a header whose name is not UTF-8,
+/// which any producer may send: the record then goes on with the others.
+fn read_headers<'m>(
+    message: &'m BorrowedMessage<'_>,
+    said: &mut bool,
+) -> Vec<crate::event::Header<'m>> {
+    let Some(headers) = message.headers() else { return Vec::new() };
+    let mut read = Vec::with_capacity(headers.count());
+    for index in 0..headers.count() {
+        match catch_unwind(AssertUnwindSafe(|| headers.try_get(index))) {
+            Ok(Some(header)) => read.push((header.key, header.value)),
+            Ok(None) => {}
+            Err(_) if *said => {}
+            Err(_) => {
+                *said = true;
+                tracing::warn!(
+                    "a header of `{}` has a name that is not UTF-8 and is left out (said once)",
+                    message.topic()
+                );
+            }
+        }
+    }
+    read
+}
