@@ -6,7 +6,7 @@ use crate::aggregate::Tick;
 use crate::kpi::batch::{BETWEEN_VALUES, EventBatch, Touch};
 use crate::kpi::cell::{Cell, View};
 use crate::kpi::evaluate::Operand;
-use crate::kpi::plan::SlicePlan;
+use crate::kpi::plan::{ColumnKind, SlicePlan};
 use crate::kpi::{Declarations, KpiFigure, SeriesSnapshot};
 use crate::window::Ageing;
 
@@ -60,7 +60,12 @@ impl Series {
         for (cell, column) in self.cells.iter_mut().zip(&plan.columns) {
             cell.age(column.kind, ageing);
         }
-        self.since = self.since.filter(|since| *since > ageing.keep_from());
+        let asked_for = plan.columns.iter().map(|column| match column.kind {
+            ColumnKind::Last { max_age } => Tick::of(ageing.settled().end() - max_age),
+            _ => ageing.keep_from(),
+        });
+        let oldest = asked_for.min().unwrap_or(ageing.keep_from());
+        self.since = self.since.filter(|since| *since > oldest);
     }
 
     /// Whether it holds anything that a window can still ask for.
@@ -93,7 +98,12 @@ impl Series {
         let since = self.since.unwrap_or(Tick::MIN);
         for (at, (cell, column)) in self.cells.iter_mut().zip(&plan.columns).enumerate() {
             cell.read(column.kind, view, |window, operand| {
-                if view.known[window] && view.starts[window] >= since {
+                // A level may be older than the window that it is read in.
+                let oldest = match column.kind {
+                    ColumnKind::Last { max_age } => Tick::of(view.end.end() - max_age),
+                    _ => view.starts[window],
+                };
+                if view.known[window] && oldest >= since && view.starts[window] >= since {
                     operands[window * columns + at] = operand;
                 }
             });
