@@ -189,8 +189,15 @@ impl Slice {
     fn age_series(&mut self, plan: &SlicePlan, number: usize) {
         let Some(series) = &mut self.series[number] else { return };
         series.age(plan, &self.ageing);
-        if !series.is_live(plan, &self.ageing) {
-            self.remove(number as u32);
+        if series.is_live(plan, &self.ageing) {
+            return;
+        }
+        let gone = self.remove(number as u32);
+        // Should the value come back, what it had in the other series is still there.
+        if let (Some(since), Some(folded)) =
+            (gone.and_then(|series| series.since), &mut self.folded)
+        {
+            folded.candidates.forget_before(since.offset(-1));
         }
     }
 
@@ -238,6 +245,10 @@ impl Slice {
             if let Some(leaver) = self.remove(number) {
                 let newest = leaver.newest().unwrap_or(Tick::MIN);
                 folded.candidates.forget_before(newest);
+                leaver
+                    .since
+                    .iter()
+                    .for_each(|since| folded.candidates.forget_before(since.offset(-1)));
                 folded.values.observe(spread(leaver.hash), newest, present);
                 other_of(&mut self.other, plan).merge(plan, &leaver);
             }
