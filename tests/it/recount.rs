@@ -37,6 +37,8 @@ fn act(reach: i64, campaigns: usize) -> impl Strategy<Value = Act> {
     })
 }
 
+type Figures = Vec<Option<f64>>;
+
 /// What a snapshot says of one window of one value; `None` where the value has no
 /// series.
 fn said(
@@ -44,7 +46,7 @@ fn said(
     slice: usize,
     value: &[String],
     window: usize,
-) -> Option<(Vec<Option<f64>>, Vec<Option<f64>>)> {
+) -> Option<(Figures, Figures)> {
     let series = snapshot.slices[slice].series.iter().find(|series| {
         series.values.iter().map(AsRef::as_ref).eq(value.iter().map(String::as_str))
     })?;
