@@ -97,7 +97,7 @@ pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
         });
         lines.extend(show::record_json(&outcome));
         for line in lines {
-            print_line(&line.to_string())?;
+            print_line(&line)?;
         }
     }
     Ok(())

@@ -32,7 +32,6 @@ pub use decode::Decoder;
 pub use moment::rfc3339_micros;
 pub use path::{Anchor, Path, PathError, Step};
 pub use plan::Format;
-pub use show::event_json;
 pub use spec::{
     Action, Condition, Fields, FormatSpec, From, IGNORE, Map, Mapped, Money, MoneyUnit, Otherwise,
     Reading, Source, Test, Time, TimeFrom, Variant,

@@ -1,78 +1,120 @@
 //! Outcomes as lines of JSON, for people who try a mapping.
 //!
-//! An event is shown with the canonical names, so that the `canonical` format
-//! reads back what is shown.
+//! An event is shown with the canonical names in their usual order, so that the
+//! `canonical` format reads back what is shown.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 use crate::event::{Decimal, Event, IgnoreReason, Rejection, Vocabulary};
 
 use super::{Element, RecordOutcome};
 
+/// A line, in the order of its fields.
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Line<'a> {
+    Event {
+        event: Box<Shown<'a>>,
+    },
+    Ignored {
+        reason: &'static str,
+        #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+        type_name: Option<&'a str>,
+    },
+    Rejected {
+        reason: &'static str,
+        detail: &'a str,
+    },
+    Empty,
+}
+
 /// An event with the canonical names; times in RFC 3339, decimals as texts.
-pub fn event_json(event: &Event<'_>, vocabulary: &Vocabulary) -> Value {
-    let mut shown = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            shown.insert(name.to_owned(), value);
-        }
-    };
-    let text = |text: &str| Value::from(text);
-    put("id", event.id.as_deref().map(text));
-    put("type", Some(text(vocabulary.name(event.kind))));
-    put("time", Some(text(&event.time.to_string())));
-    put("campaign", event.campaign.as_deref().map(text));
-    put("channel", Some(text(&event.channel)));
-    put("source", Some(text(&event.source)));
-    put("user", event.user.as_deref().map(text));
-    put("message", event.message.as_deref().map(text));
-    put("value", event.value.map(|value| text(&value.to_string())));
-    put("currency", event.currency.map(|currency| text(currency.code())));
-    put("count", (event.count != Decimal::ONE).then(|| text(&event.count.to_string())));
-    put("key", event.key.as_deref().map(text));
-    put("machine", event.machine.map(Value::from));
-    let attributes: Map<String, Value> = event
-        .attributes
-        .iter()
-        .map(|(name, value)| (name.clone().into_owned(), text(value)))
-        .collect();
-    put("attributes", (!attributes.is_empty()).then_some(Value::Object(attributes)));
-    Value::Object(shown)
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    campaign: Option<&'a str>,
+    channel: &'a str,
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<bool>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: BTreeMap<&'a str, &'a str>,
+}
+
+impl Line<'_> {
+    fn into_text(self) -> String {
+        serde_json::to_string(&self).expect("texts and flags are always valid JSON")
+    }
+}
+
+fn shown<'a>(event: &'a Event<'_>, vocabulary: &'a Vocabulary) -> Shown<'a> {
+    Shown {
+        id: event.id.as_deref(),
+        kind: vocabulary.name(event.kind),
+        time: event.time.to_string(),
+        campaign: event.campaign.as_deref(),
+        channel: &event.channel,
+        source: &event.source,
+        user: event.user.as_deref(),
+        message: event.message.as_deref(),
+        value: event.value.map(|value| value.to_string()),
+        currency: event.currency.as_ref().map(|currency| currency.code()),
+        count: (event.count != Decimal::ONE).then(|| event.count.to_string()),
+        key: event.key.as_deref(),
+        machine: event.machine,
+        attributes: event
+            .attributes
+            .iter()
+            .map(|(name, value): &(Cow<'_, str>, Cow<'_, str>)| (name.as_ref(), value.as_ref()))
+            .collect(),
+    }
 }
 
 /// The line for one element.
-pub fn element_json(element: &Element<'_>, vocabulary: &Vocabulary) -> Value {
+pub fn element_json(element: &Element<'_>, vocabulary: &Vocabulary) -> String {
     match element {
-        Element::Event(event) => {
-            json!({ "outcome": "event", "event": event_json(event, vocabulary) })
-        }
-        Element::Ignored { reason, type_name } => ignored_json(*reason, *type_name),
-        Element::Rejected(rejection) => rejected_json(rejection),
+        Element::Event(event) => Line::Event { event: Box::new(shown(event, vocabulary)) },
+        Element::Ignored { reason, type_name } => ignored(*reason, *type_name),
+        Element::Rejected(rejection) => rejected(rejection),
     }
+    .into_text()
 }
 
 /// The line for a record as a whole; none if its elements speak for themselves.
-pub fn record_json(outcome: &RecordOutcome) -> Option<Value> {
-    match outcome {
-        RecordOutcome::Decoded => None,
-        RecordOutcome::Empty => Some(json!({ "outcome": "empty" })),
-        RecordOutcome::Ignored(reason) => Some(ignored_json(*reason, None)),
-        RecordOutcome::Rejected(rejection) => Some(rejected_json(rejection)),
-    }
+pub fn record_json(outcome: &RecordOutcome) -> Option<String> {
+    let line = match outcome {
+        RecordOutcome::Decoded => return None,
+        RecordOutcome::Empty => Line::Empty,
+        RecordOutcome::Ignored(reason) => ignored(*reason, None),
+        RecordOutcome::Rejected(rejection) => rejected(rejection),
+    };
+    Some(line.into_text())
 }
 
-fn ignored_json(reason: IgnoreReason, type_name: Option<&str>) -> Value {
-    let mut shown = json!({ "outcome": "ignored", "reason": reason.name() });
-    if let Some(name) = type_name {
-        shown["type"] = Value::from(name);
-    }
-    shown
+fn ignored<'a>(reason: IgnoreReason, type_name: Option<&'a str>) -> Line<'a> {
+    Line::Ignored { reason: reason.name(), type_name }
 }
 
-fn rejected_json(rejection: &Rejection) -> Value {
-    json!({
-        "outcome": "rejected",
-        "reason": rejection.reason.name(),
-        "detail": rejection.detail,
-    })
+fn rejected(rejection: &Rejection) -> Line<'_> {
+    Line::Rejected { reason: rejection.reason.name(), detail: &rejection.detail }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod alertmanager;
 pub(crate) mod dashboards;
 pub(crate) mod http;
+pub(crate) mod instance;
 pub(crate) mod kafka;
 pub(crate) mod process;
 pub(crate) mod prometheus;

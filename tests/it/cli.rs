@@ -1,0 +1,168 @@
+//! The program as a user calls it: exit codes, messages, and what goes where.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+fn tidegauge(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tidegauge"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env_remove("TIDEGAUGE_CONFIG")
+        .env_remove("RUST_LOG")
+        .spawn()
+        .expect("the program starts");
+    // A program that refuses its arguments does not read its input.
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    child.wait_with_output().expect("the program ends")
+}
+
+/// What the program says, as `exit code`, standard output, and standard error.
+#[track_caller]
+fn check(arguments: &[&str], input: &str, code: i32, out: &[&str], error: &[&str]) {
+    let output = tidegauge(arguments, input);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{stdout}\n{stderr}");
+    for part in out {
+        assert!(stdout.contains(part), "{arguments:?} prints {part:?}, not:\n{stdout}");
+    }
+    for part in error {
+        assert!(stderr.contains(part), "{arguments:?} says {part:?}, not:\n{stderr}");
+    }
+}
+
+fn configuration(folder: &TempDir, text: &str) -> String {
+    let path = folder.path().join("tidegauge.toml");
+    std::fs::write(&path, text).expect("a file");
+    path.to_string_lossy().into_owned()
+}
+
+const SMALL: &str = r#"
+[kafka]
+brokers = "127.0.0.1:9092"
+
+[[topics]]
+name = "email"
+format = "sendgrid"
+"#;
+
+#[test]
+fn help_teaches_and_names_every_command() {
+    check(&["--help"], "", 0, &["run", "check", "decode", "generate", "demo", "Exit codes"], &[]);
+    for command in ["run", "check", "decode", "generate", "demo"] {
+        check(&[command, "--help"], "", 0, &["Examples:"], &[]);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    check(&["rnu"], "", 2, &[], &["unrecognized subcommand 'rnu'"]);
+    check(&["run"], "", 2, &[], &["--config"]);
+    check(&["decode", "--format", "sendgird"], "{}", 2, &[], &["sendgird", "sendgrid"]);
+}
+
+#[test]
+fn check_accepts_a_ten_line_configuration() {
+    let folder = TempDir::new().expect("a folder");
+    let path = configuration(&folder, SMALL);
+    check(&["check", "--config", &path], "", 0, &["is fine: 1 topics"], &[]);
+}
+
+#[test]
+fn check_finds_every_mistake_in_one_run() {
+    let folder = TempDir::new().expect("a folder");
+    let path = configuration(
+        &folder,
+        &format!(
+            "{SMALL}\nbrokr = 1\n\n[objectives.a]\nkpi = \"open_rat\"\nslice = \"all\"\nwindow = \"2h\"\nat_least = 0.2\nowner = \"crm\"\n"
+        ),
+    );
+    check(
+        &["check", "--config", &path],
+        "",
+        2,
+        &[],
+        &["tidegauge.toml:", "brokr", "open_rat", "did you mean `open_rate`"],
+    );
+}
+
+#[test]
+fn a_missing_configuration_is_said_with_its_name() {
+    check(&["check", "--config", "/nowhere/t.toml"], "", 2, &[], &["/nowhere/t.toml"]);
+}
+
+#[test]
+fn decode_prints_a_line_for_each_outcome() {
+    let input = concat!(
+        r#"{"id":"1","type":"email.opened","time":"2026-04-01T10:00:00Z","campaign":"spring"}"#,
+        "\n",
+        r#"{"id":"2","type":"email.opend","time":"2026-04-01T10:00:00Z"}"#,
+        "\n",
+        r#"{"id":"3","type":"email.opened","time":"yesterday"}"#,
+        "\nnot json\n",
+    );
+    check(
+        &["decode", "--format", "canonical", "--lines"],
+        input,
+        0,
+        &[
+            r#""outcome":"event""#,
+            r#""campaign":"spring""#,
+            r#"{"outcome":"ignored","reason":"unknown_type","type":"email.opend"}"#,
+            r#""reason":"bad_time""#,
+            r#""reason":"not_json""#,
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn generated_files_are_compared_with_check() {
+    let folder = TempDir::new().expect("a folder");
+    let path = configuration(&folder, SMALL);
+    let out = folder.path().join("out");
+    let out_text = out.to_string_lossy().into_owned();
+    for what in ["rules", "dashboards", "docs"] {
+        check(&["generate", what, "--config", &path, "--out", &out_text], "", 0, &[], &["wrote"]);
+        check(
+            &["generate", what, "--config", &path, "--out", &out_text, "--check"],
+            "",
+            0,
+            &[],
+            &[],
+        );
+        let first = first_file(&out);
+        std::fs::write(&first, "changed").expect("a file");
+        check(
+            &["generate", what, "--config", &path, "--out", &out_text, "--check"],
+            "",
+            2,
+            &[],
+            &["differs"],
+        );
+        std::fs::remove_dir_all(&out).expect("the folder goes");
+    }
+}
+
+fn first_file(folder: &Path) -> std::path::PathBuf {
+    let entry = std::fs::read_dir(folder).expect("a folder").flatten().next().expect("a file");
+    if entry.path().is_dir() { first_file(&entry.path()) } else { entry.path() }
+}
+
+#[test]
+fn an_address_that_is_taken_is_said_and_exits_with_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    check(
+        &["demo", "--for", "5s", "--listen", &address],
+        "",
+        1,
+        &[],
+        &["cannot listen on", &address],
+    );
+}
