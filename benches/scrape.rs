@@ -101,6 +101,8 @@ fn report(series: usize) -> Report {
         missing_topics: Vec::new(),
         brokers_up: true,
         dead_letters: DeadLetterReport::default(),
+        other_currency: Vec::new(),
+        overfull_levels: Vec::new(),
         snapshot_took: Span::ZERO,
     }
 }

@@ -13,7 +13,7 @@ use crate::app::decoding::DecodedBatch;
 use crate::event::{EventTime, Span};
 use crate::export::{DeadLetterReport, NotReady, PartitionReport, Report, TopicReport};
 use crate::kafka::{DeadLetter, Folded, Gap, PartitionEnd, PartitionStart};
-use crate::kpi::{Plan, Store};
+use crate::kpi::{MeasureIndex, Plan, Store};
 use crate::objective::{Freshness, ObjectiveSpec, judge};
 use crate::window::{Progress, StartedAt};
 
@@ -216,8 +216,18 @@ impl Engine {
             missing_topics: self.missing_topics.iter().cloned().collect(),
             brokers_up: self.brokers_up,
             dead_letters,
+            other_currency: self.other_currency(),
+            overfull_levels: self.store.overfull_levels(),
             snapshot_took: Span::ZERO,
         }
+    }
+
+    fn other_currency(&self) -> Vec<(MeasureIndex, u64)> {
+        let measures = self.plan.declarations().measures.iter().enumerate();
+        measures
+            .filter(|(_, measure)| measure.currency().is_some())
+            .map(|(index, _)| (index, self.store.foreign_currency(index)))
+            .collect()
     }
 
     /// `as_of` goes back only when the clock does: a partition found later, with a

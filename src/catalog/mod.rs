@@ -85,6 +85,10 @@ families! {
         "Values of a slice without series of their own, as far as they are remembered; 0 when nothing is folded.";
     SLICE_FOLDED_EVENTS = Gauge "tidegauge_slice_folded_events" "" ["slice"], false,
         "Events held in the series `__other__` of a slice.";
+    OTHER_CURRENCY = Gauge "tidegauge_other_currency_events" "" ["measure"], false,
+        "Events since this process started that a measure of money left out because they are in another currency.";
+    OVERFULL_LEVEL = Gauge "tidegauge_overfull_level" "" ["slice", "measure"], false,
+        "1 for a level without a figure because one of its values has more keys than are kept.";
     LEDGER_RECORDS = Gauge "tidegauge_ledger_records" "" ["topic", "outcome", "reason"], false,
         "Records since this process started, by what became of them; outcome `read` is all of them.";
     LEDGER_EVENTS = Gauge "tidegauge_ledger_events" "" ["topic", "outcome", "reason"], false,

@@ -3,7 +3,7 @@
 
 use crate::admit::{Ledger, RecentLedger};
 use crate::event::{EventTime, Span};
-use crate::kpi::KpiSnapshot;
+use crate::kpi::{KpiSnapshot, MeasureIndex, SliceIndex};
 use crate::objective::Verdict;
 
 /// What the engine publishes after each snapshot; immutable.
@@ -32,6 +32,11 @@ pub struct Report {
     pub brokers_up: bool,
     /// The dead letters.
     pub dead_letters: DeadLetterReport,
+    /// For each measure of money: events that it left out because they are in another
+    /// currency, since the process started.
+    pub other_currency: Vec<(MeasureIndex, u64)>,
+    /// Levels that have no figure because they have too many keys.
+    pub overfull_levels: Vec<(SliceIndex, MeasureIndex)>,
     /// How long the snapshot took.
     pub snapshot_took: Span,
 }

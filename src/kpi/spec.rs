@@ -82,6 +82,18 @@ pub struct MeasureSpec {
     pub unit: Unit,
 }
 
+impl MeasureSpec {
+    /// The currency of the money that it aggregates, if that is what it does.
+    pub fn currency(&self) -> Option<Currency> {
+        match self.aggregate {
+            AggregateSpec::Sum(Amount::Value(currency))
+            | AggregateSpec::Mean(Amount::Value(currency))
+            | AggregateSpec::Last { amount: Amount::Value(currency), .. } => Some(currency),
+            _ => None,
+        }
+    }
+}
+
 /// What a measure computes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AggregateSpec {

@@ -50,6 +50,8 @@ pub(crate) fn page(
         missing_topics: Vec::new(),
         brokers_up: true,
         dead_letters: DeadLetterReport::default(),
+        other_currency: Vec::new(),
+        overfull_levels: Vec::new(),
         snapshot_took: Span::from_millis(3),
     };
     let process = ProcessUse { resident_bytes: Some(50_000_000), cpu_seconds: Some(12.5) };

@@ -11,6 +11,7 @@ pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
     process(source, sink);
     if let Some(report) = source.report {
         freshness(report, sink);
+        left_out(source, report, sink);
         ledgers(report, sink);
         recent(report, sink);
         partitions(&report.topics, sink);
@@ -57,6 +58,22 @@ fn freshness(report: &Report, sink: &mut dyn FnMut(Samples)) {
     sink(single(&catalog::COVERED_FROM, report.covered_from.map(|time| time.as_secs_f64())));
     sink(single(&catalog::SNAPSHOT_SECONDS, Some(report.snapshot_took.as_secs_f64())));
     sink(single(&catalog::START_TIME, Some(report.started_at.as_secs_f64())));
+}
+
+fn left_out(source: Source<'_>, report: &Report, sink: &mut dyn FnMut(Samples)) {
+    let declarations = &source.site.declarations;
+    let measure = |index: usize| declarations.measures[index].id.as_str();
+    let mut currency = Samples::of(&catalog::OTHER_CURRENCY);
+    for &(index, events) in &report.other_currency {
+        currency.add([("measure", measure(index))], events as f64);
+    }
+    sink(currency);
+    let mut overfull = Samples::of(&catalog::OVERFULL_LEVEL);
+    for &(slice, index) in &report.overfull_levels {
+        let slice = declarations.slices[slice].name.as_str();
+        overfull.add([("slice", slice), ("measure", measure(index))], 1.0);
+    }
+    sink(overfull);
 }
 
 /// The ledger's counts by outcome and reason; a reason is empty where the outcome

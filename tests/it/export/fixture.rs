@@ -432,6 +432,8 @@ pub(super) fn story(site: &Site, step: i64) -> Report {
         missing_topics: vec!["crm-events".to_owned()],
         brokers_up: true,
         dead_letters: DeadLetterReport { written: 15, pending: 0, blocked: false },
+        other_currency: Vec::new(),
+        overfull_levels: Vec::new(),
         snapshot_took: Span::from_millis(12),
     }
 }
