@@ -65,6 +65,13 @@ impl Engine {
         }
     }
 
+    /// Partitions exist that are not read yet: figures wait for them.
+    pub fn found(&mut self, topic: &str, partitions: &[i32], now: EventTime) {
+        for &partition in partitions {
+            self.progress.expect_partition(topic, partition, now);
+        }
+    }
+
     /// A partition is about to be read.
     pub fn partition(&mut self, start: &PartitionStart, now: EventTime) {
         let started = StartedAt { offset: start.start_offset, covered_from: start.covered_from };

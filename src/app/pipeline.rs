@@ -192,6 +192,9 @@ impl EngineThread {
     fn said(&mut self, said: SourceEvent) {
         let now = clock::now();
         match said {
+            SourceEvent::Found { topic, partitions } => {
+                self.engine.found(&topic, &partitions, now);
+            }
             SourceEvent::Partition(start) => self.engine.partition(&start, now),
             SourceEvent::PartitionGone { topic, partition } => {
                 tracing::warn!(%topic, partition, "a partition is gone");

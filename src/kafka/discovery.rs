@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rdkafka::consumer::Consumer as _;
@@ -25,6 +25,11 @@ use crate::event::EventTime;
 /// After an attempt that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// A topic or partition that the brokers do not name for this long is gone. A broker
+/// that has just started may not know all of them yet; taking one up anew, and from
+/// its beginning, would count its records twice.
+const GONE_AFTER: Duration = Duration::from_secs(30);
+
 pub(super) struct Discovery<C> {
     pub(super) settings: Arc<SourceSettings>,
     pub(super) shared: Arc<Shared>,
@@ -37,10 +42,48 @@ pub(super) struct Discovery<C> {
 }
 
 /// What is known of a topic.
+#[derive(Debug, Default)]
 pub(super) struct Topic {
     reading: BTreeSet<i32>,
-    /// Seen at the first look, and not started yet, for want of a leader or an answer.
+    /// Said to be found, and not started yet, for want of a leader or an answer.
+    waiting: BTreeSet<i32>,
+    /// Those that were seen at the first look, and not started yet.
     from_start: BTreeSet<i32>,
+    /// Known, and not named by the brokers since then.
+    absent: BTreeMap<i32, Instant>,
+}
+
+/// Partitions that are no more.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lost {
+    read: Vec<i32>,
+    never_read: Vec<i32>,
+}
+
+impl Topic {
+    /// Takes note of which partitions `there` says there are, and forgets those that
+    /// have been absent for [`GONE_AFTER`].
+    fn lose(&mut self, there: impl Fn(i32) -> bool, now: Instant) -> Lost {
+        self.absent.retain(|partition, _| !there(*partition));
+        for partition in self.reading.iter().chain(&self.waiting) {
+            if !there(*partition) {
+                self.absent.entry(*partition).or_insert(now);
+            }
+        }
+        let mut lost = Lost::default();
+        self.absent.retain(|partition, since| {
+            let gone = now.saturating_duration_since(*since) >= GONE_AFTER;
+            if gone {
+                self.from_start.remove(partition);
+                self.waiting.remove(partition);
+                let read = self.reading.remove(partition);
+                let of = if read { &mut lost.read } else { &mut lost.never_read };
+                of.push(*partition);
+            }
+            !gone
+        });
+        lost
+    }
 }
 
 /// What one look saw of a topic.
@@ -129,8 +172,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                 Some(Found::Missing) => {
                     self.say_whether_there(name, false);
                     // Whatever appears there later is new.
-                    let topic = Topic { reading: BTreeSet::new(), from_start: BTreeSet::new() };
-                    self.topics.entry(name.into()).or_insert(topic);
+                    self.topics.entry(name.into()).or_default();
                 }
                 Some(Found::Unclear) | None => {
                     unclear.insert(name.to_owned());
@@ -140,6 +182,11 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         }
         self.shared.brokers_answer();
         self.forget_gone(&seen, &unclear, complete);
+        // All are said to be found before any is started, so that nobody takes those
+        // that were started first for all that there are.
+        for (name, found) in &seen {
+            self.take_up(name, found);
+        }
         for (name, found) in &seen {
             complete &= self.start_new(name, found);
         }
@@ -192,22 +239,21 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         unclear: &BTreeSet<String>,
         all: bool,
     ) {
+        let now = Instant::now();
         let mut gone: Vec<Key> = Vec::new();
         for (name, topic) in &mut self.topics {
-            match seen.get(&**name) {
-                Some(found) => topic.reading.retain(|partition| {
-                    let stays = found.partitions.contains_key(partition);
-                    if !stays {
-                        gone.push((Arc::clone(name), *partition));
-                    }
-                    stays
-                }),
-                None if unclear.contains(&**name) || !all => {}
-                None => {
-                    let parted = std::mem::take(&mut topic.reading);
-                    gone.extend(parted.into_iter().map(|p| (Arc::clone(name), p)));
-                    topic.from_start.clear();
-                }
+            let found = seen.get(&**name);
+            if found.is_none() && (unclear.contains(&**name) || !all) {
+                continue;
+            }
+            let there = |partition: i32| {
+                found.is_some_and(|found| found.partitions.contains_key(&partition))
+            };
+            let lost = topic.lose(there, now);
+            gone.extend(lost.read.into_iter().map(|partition| (Arc::clone(name), partition)));
+            for partition in lost.never_read {
+                let topic = Arc::clone(name);
+                self.shared.note(Note::Say(SourceEvent::PartitionGone { topic, partition }));
             }
         }
         if !gone.is_empty() {
@@ -215,22 +261,33 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         }
     }
 
-    /// Starts what is not read yet; whether that worked for all of it.
-    fn start_new(&mut self, name: &str, found: &Seen) -> bool {
-        let declared = self
-            .settings
-            .topics
-            .iter()
-            .any(|pattern| matches!(pattern, TopicPattern::Exact(exact) if exact == name));
-        let first_look = declared || !self.patterns_looked;
+    /// Says which partitions are new, all of which are going to be read.
+    fn take_up(&mut self, name: &str, found: &Seen) {
         if !self.topics.contains_key(name) {
+            let exact = |pattern: &TopicPattern| matches!(pattern, TopicPattern::Exact(exact) if exact == name);
+            let first_look = !self.patterns_looked || self.settings.topics.iter().any(exact);
             let from_start = if first_look {
                 found.partitions.keys().copied().collect()
             } else {
                 BTreeSet::new()
             };
-            self.topics.insert(name.into(), Topic { reading: BTreeSet::new(), from_start });
+            self.topics.insert(name.into(), Topic { from_start, ..Topic::default() });
         }
+        let key = self.topics.get_key_value(name).map(|(key, _)| Arc::clone(key));
+        let (Some(key), Some(topic)) = (key, self.topics.get_mut(name)) else { return };
+        let known = |partition: &i32| {
+            topic.reading.contains(partition) || topic.waiting.contains(partition)
+        };
+        let new: Vec<i32> =
+            found.partitions.keys().copied().filter(|partition| !known(partition)).collect();
+        if !new.is_empty() {
+            topic.waiting.extend(&new);
+            self.say(SourceEvent::Found { topic: key, partitions: new });
+        }
+    }
+
+    /// Starts what is not read yet; whether that worked for all of it.
+    fn start_new(&mut self, name: &str, found: &Seen) -> bool {
         let Some((key, topic)) = self.topics.get_key_value(name) else { return true };
         let key = Arc::clone(key);
         let mut complete = true;
@@ -273,6 +330,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             Ok(starts) => {
                 if let Some(known) = self.topics.get_mut(topic) {
                     known.reading.extend(partitions);
+                    known.waiting.retain(|partition| !partitions.contains(partition));
                     known.from_start.retain(|partition| !partitions.contains(partition));
                 }
                 self.shared.note(Note::Start(starts));
@@ -341,5 +399,32 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_gone_only_when_it_was_absent_for_long() {
+        let begin = Instant::now();
+        let at = |secs| begin + Duration::from_secs(secs);
+        let mut topic = Topic {
+            reading: [0, 1].into(),
+            waiting: [2].into(),
+            from_start: [2].into(),
+            ..Topic::default()
+        };
+        let nobody = |_| false;
+        assert_eq!(topic.lose(|_| true, at(0)), Lost::default());
+        assert_eq!(topic.lose(nobody, at(1)), Lost::default(), "a broker may not know yet");
+        assert_eq!(topic.lose(|partition| partition == 0, at(20)), Lost::default());
+        let lost = Lost { read: vec![1], never_read: vec![2] };
+        assert_eq!(topic.lose(nobody, at(31)), lost, "0 was there in between");
+        assert!(topic.from_start.is_empty() && topic.waiting.is_empty());
+        assert_eq!(topic.lose(nobody, at(60)), Lost::default());
+        assert_eq!(topic.lose(nobody, at(61)), Lost { read: vec![0], never_read: vec![] });
+        assert_eq!(topic.lose(nobody, at(200)), Lost::default(), "said once");
     }
 }

@@ -15,6 +15,15 @@ use super::RecordBatch;
 pub enum SourceEvent {
     /// Records, in the order of their offsets within each partition.
     Batch(RecordBatch),
+    /// Partitions exist and are going to be read, as soon as it is known from where:
+    /// until then nothing can be said of what they hold. Said once, before anything
+    /// else of them.
+    Found {
+        /// Their topic.
+        topic: Arc<str>,
+        /// Their numbers.
+        partitions: Vec<i32>,
+    },
     /// A partition is read from now on.
     Partition(PartitionStart),
     /// A partition is read no longer: its topic is gone, or has become smaller.

@@ -65,6 +65,16 @@ impl Progress {
         self.topics.entry(topic.to_owned()).or_default().insert(partition, begun);
     }
 
+    /// A partition exists and will be read, but not yet: it holds `as_of` until it
+    /// is, and after a minute the snapshot is incomplete. One that is known stays as
+    /// it is.
+    pub fn expect_partition(&mut self, topic: &str, partition: i32, now: EventTime) {
+        if self.partition(topic, partition).is_none() {
+            let nowhere = StartedAt { offset: 0, covered_from: None };
+            self.add_partition(topic, partition, nowhere, now);
+        }
+    }
+
     /// A partition is no longer read: its topic is gone.
     pub fn remove_partition(&mut self, topic: &str, partition: i32) {
         if let Some(partitions) = self.topics.get_mut(topic) {
@@ -314,6 +324,24 @@ mod tests {
         }
         progress.readable("t", 1, at(1_130));
         assert!(progress.complete(at(1_130)));
+    }
+
+    #[test]
+    fn a_partition_that_nobody_can_read_yet_is_waited_for() {
+        let mut progress = started(1);
+        progress.expect_partition("t", 1, at(1_000));
+        progress.end_reported("t", 0, 0, at(1_060));
+        check(&mut progress, 1_060, None);
+        assert!(progress.complete(at(1_060)));
+        progress.expect_partition("t", 1, at(1_060));
+        progress.end_reported("t", 0, 0, at(1_061));
+        assert!(!progress.complete(at(1_061)), "it was known a minute ago");
+        let start = StartedAt { offset: 7, covered_from: Some(at(300)) };
+        progress.add_partition("t", 1, start, at(1_061));
+        progress.expect_partition("t", 1, at(1_061));
+        progress.end_reported("t", 1, 7, at(1_061));
+        check(&mut progress, 1_061, Some(1_061));
+        assert!(progress.complete(at(1_061)));
     }
 
     #[test]

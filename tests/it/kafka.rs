@@ -1,7 +1,7 @@
 //! The source on a real Apache Kafka: everything once, in order, whatever happens to
 //! topics and brokers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,6 +42,7 @@ struct Reading {
 struct Seen {
     /// Offsets and values by topic and partition.
     records: BTreeMap<(String, i32), Vec<(i64, String)>>,
+    partitions_found: BTreeSet<(String, i32)>,
     starts: BTreeMap<(String, i32), PartitionStart>,
     gaps: Vec<Gap>,
     ends: BTreeMap<(String, i32), (EventTime, PartitionEnd)>,
@@ -74,8 +75,13 @@ impl Seen {
                     assert_eq!(position.next_offset, last.0 + 1);
                 }
             }
+            SourceEvent::Found { topic, partitions } => {
+                let found = partitions.into_iter().map(|number| (topic.to_string(), number));
+                self.partitions_found.extend(found);
+            }
             SourceEvent::Partition(start) => {
                 let key = (start.topic.to_string(), start.partition);
+                assert!(self.partitions_found.contains(&key), "a start before it was found");
                 assert!(self.starts.insert(key, start).is_none(), "a partition starts once");
             }
             SourceEvent::Gap(gap) => self.gaps.push(gap),
