@@ -50,16 +50,29 @@ impl<V> Default for Panes<V> {
 }
 
 impl<V: Additive> Panes<V> {
-    /// Adds an amount: at once to the newest pane, by bisection to an older one.
+    /// Adds an amount: at once to the newest pane, and to an older one if a pane was
+    /// begun in every tick since; else by bisection.
+    #[inline]
     pub fn add(&mut self, tick: Tick, amount: V) {
         match self.panes.last_mut() {
             Some((newest, sum)) if *newest == tick => sum.add(amount),
-            Some((newest, _)) if *newest > tick => self.add_older(tick, amount),
+            Some((newest, _)) if *newest > tick => {
+                let back = newest.number().abs_diff(tick.number()) as usize;
+                self.add_older(tick, amount, back);
+            }
             _ => self.panes.push((tick, amount)),
         }
     }
 
-    fn add_older(&mut self, tick: Tick, amount: V) {
+    /// To the pane of `tick`, which is `back` ticks before the newest.
+    fn add_older(&mut self, tick: Tick, amount: V, back: usize) {
+        let guess = self.panes.len().wrapping_sub(1).wrapping_sub(back);
+        if let Some((start, sum)) = self.panes.get_mut(guess)
+            && *start == tick
+        {
+            sum.add(amount);
+            return;
+        }
         let place = self.panes.partition_point(|(start, _)| *start < tick);
         match self.panes.get_mut(place) {
             Some((start, sum)) if *start == tick => sum.add(amount),
@@ -163,6 +176,8 @@ mod tests {
         check(&panes, 9, &[8, 7, 6, 5, 0], "2 6 6 15 15");
         check(&panes, 8, &[8, 6], "none 4");
         check(&panes, 100, &[50, 12], "none 16");
+        let dense = self::panes(&[(5, 1), (6, 2), (7, 4), (6, 8), (5, 16), (4, 32), (5, 64)]);
+        check(&dense, 9, &[7, 6, 5, 4], "4 14 95 127");
         check(&Panes::default(), 8, &[8, 6], "none none");
     }
 

@@ -154,8 +154,19 @@ impl Compiler<'_> {
     }
 
     fn source(&mut self, source: &spec::Source) -> plan::Source {
+        let from = self.from(&source.from);
+        let as_it_is = source.when.is_empty()
+            && source.only_for.is_empty()
+            && source.before.is_none()
+            && source.trim.is_none()
+            && source.map.is_none();
+        let plain = match from {
+            plan::From::Slot(slot) if as_it_is => Some(slot),
+            _ => None,
+        };
         plan::Source {
-            from: self.from(&source.from),
+            from,
+            plain,
             label: label(&source.from),
             when: self.conditions(&source.when),
             only_for: self.types(&source.only_for),

@@ -94,6 +94,8 @@ pub(super) struct Fields {
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) from: From,
+    /// The slot, where nothing but that says what the source gives.
+    pub(super) plain: Option<SlotRef>,
     /// For messages: the path or header.
     pub(super) label: Box<str>,
     pub(super) when: Vec<Condition>,

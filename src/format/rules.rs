@@ -60,6 +60,7 @@ impl<'e> Picked<'e> {
     ///
     /// # Errors
     /// `wrong_shape` for a list or an object.
+    #[inline]
     pub(super) fn text(self) -> Result<Option<Cow<'e, str>>, Rejection> {
         match self.found {
             Found::Text(text) => Ok(Some(text)),
@@ -74,7 +75,25 @@ impl<'e> Picked<'e> {
 }
 
 impl<'e> Facts<'e> {
+    /// What the first source that has a value gives.
+    #[inline]
     pub(super) fn pick(
+        &self,
+        sources: &'e [Source],
+        kind: Option<TypeId>,
+    ) -> Result<Picked<'e>, Rejection> {
+        match sources {
+            [] => Ok(Picked { found: Found::Nothing, label: "" }),
+            [source] => {
+                let found = self.look(source, kind)?;
+                let label = if matches!(found, Found::Nothing) { "" } else { &*source.label };
+                Ok(Picked { found, label })
+            }
+            several => self.pick_of(several, kind),
+        }
+    }
+
+    fn pick_of(
         &self,
         sources: &'e [Source],
         kind: Option<TypeId>,
@@ -98,7 +117,30 @@ impl<'e> Facts<'e> {
         Ok(best)
     }
 
+    /// What one source gives. Nearly all name a member that holds a plain text or is
+    /// not there; those take the short way.
+    #[inline]
     pub(super) fn look(
+        &self,
+        source: &'e Source,
+        kind: Option<TypeId>,
+    ) -> Result<Found<'e>, Rejection> {
+        if let Some(slot) = source.plain {
+            let Some(span) = self.span(slot) else {
+                return Ok(Found::Nothing);
+            };
+            if let Some(text) = self.plain_text(span) {
+                return Ok(if text.is_empty() {
+                    Found::Nothing
+                } else {
+                    Found::Text(Cow::Borrowed(text))
+                });
+            }
+        }
+        self.look_closely(source, kind)
+    }
+
+    fn look_closely(
         &self,
         source: &'e Source,
         kind: Option<TypeId>,
@@ -155,6 +197,7 @@ impl<'e> Facts<'e> {
         self.hold(when)
     }
 
+    #[inline]
     pub(super) fn hold(&self, conditions: &'e [Condition]) -> Result<bool, Rejection> {
         for condition in conditions {
             if !self.holds(condition)? {
@@ -199,6 +242,7 @@ impl<'e> Facts<'e> {
     }
 
     /// The span of a slot that is set, without `null`.
+    #[inline]
     pub(super) fn span(&self, slot: SlotRef) -> Option<&'e str> {
         let slot = self.slots[usize::from(slot.scope)][usize::from(slot.slot)];
         if !slot.is_set() {
@@ -206,6 +250,14 @@ impl<'e> Facts<'e> {
         }
         let buffer = if slot.is_unescaped() { self.unescaped } else { self.text };
         Some(&buffer[slot.range()]).filter(|text| !text.is_empty() && *text != "null")
+    }
+
+    /// The text of a span that needs no unescaping and is within the limit.
+    #[inline]
+    fn plain_text(&self, span: &'e str) -> Option<&'e str> {
+        let text = span.strip_prefix('"')?.strip_suffix('"')?;
+        let plain = text.len() <= self.limits.text_bytes && !text.as_bytes().contains(&b'\\');
+        plain.then_some(text)
     }
 
     fn value(&self, slot: SlotRef, label: &str) -> Result<Raw<'e>, Rejection> {
