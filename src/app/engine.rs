@@ -182,7 +182,14 @@ impl Engine {
     }
 
     /// Ages the state and says what holds at this moment.
-    pub fn report(&mut self, now: EventTime, dead_letters: DeadLetterReport) -> Report {
+    ///
+    /// `memory_full` says whether consumption is paused because memory is at its limit.
+    pub fn report(
+        &mut self,
+        now: EventTime,
+        dead_letters: DeadLetterReport,
+        memory_full: bool,
+    ) -> Report {
         let as_of = self.as_of(now);
         let complete = self.progress.complete(now);
         let covered_from = self.progress.covered_from();
@@ -201,6 +208,7 @@ impl Engine {
             (stale, NotReady::CatchingUp),
             (as_of.is_some() && !complete, NotReady::Incomplete),
             (dead_letters.blocked, NotReady::DeadLettersBlocked),
+            (memory_full, NotReady::MemoryFull),
             (self.stopping, NotReady::Stopping),
         ];
         Report {

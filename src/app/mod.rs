@@ -11,6 +11,7 @@ mod clock;
 mod decoding;
 pub mod demo;
 mod engine;
+mod memory;
 mod pipeline;
 mod routes;
 mod service;

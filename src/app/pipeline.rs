@@ -16,7 +16,7 @@ use crate::app::clock;
 use crate::app::decoding::{DecodedBatch, RecordDecoder};
 use crate::app::engine::Engine;
 use crate::event::Span;
-use crate::export::{DeadLetterReport, Report};
+use crate::export::{DeadLetterReport, ProcessUse, Report};
 use crate::kafka::{DeadLetter, DeadLetters, Source, SourceEvent};
 
 /// What decoders hand to the engine: the source's events, batches decoded.
@@ -108,7 +108,13 @@ pub(crate) struct EngineThread {
     pub(crate) letters: VecDeque<DeadLetter>,
     /// How many may be with the writer at a time.
     pub(crate) letters_at_once: usize,
+    /// At this much resident memory no batch is taken until there is less.
+    pub(crate) memory_limit: u64,
+    pub(crate) memory_full: bool,
 }
+
+/// A replay can fill hundreds of megabytes in a second, and a look costs 0.05 ms.
+const LOOK_AT_MEMORY: Duration = Duration::from_millis(20);
 
 /// How long the engine waits before it offers a refused dead letter again.
 const RETRY: Duration = Duration::from_millis(50);
@@ -119,6 +125,7 @@ impl EngineThread {
     pub(crate) fn run(mut self) -> Result<(), String> {
         let every = Duration::from_micros(self.every.micros().unsigned_abs());
         let mut next_report = Instant::now();
+        let mut next_look = Instant::now();
         let mut deadline: Option<Instant> = None;
         let mut closed = false;
         let mut outcome = Ok(());
@@ -131,6 +138,10 @@ impl EngineThread {
                 self.source.stop();
                 next_report = Instant::now();
             }
+            if Instant::now() >= next_look {
+                self.look_at_memory();
+                next_look = Instant::now() + LOOK_AT_MEMORY;
+            }
             if Instant::now() >= next_report {
                 self.report();
                 self.commit();
@@ -142,7 +153,8 @@ impl EngineThread {
             if past_deadline || (closed && self.letters.is_empty()) {
                 break;
             }
-            if closed || !self.letters.is_empty() {
+            let full = self.memory_full && deadline.is_none();
+            if closed || full || !self.letters.is_empty() {
                 thread::sleep(RETRY);
                 continue;
             }
@@ -257,6 +269,20 @@ impl EngineThread {
         self.source.commit(self.engine.folded(unwritten));
     }
 
+    /// Better to pause, and to say so, than to be killed by the kernel.
+    fn look_at_memory(&mut self) {
+        let resident = ProcessUse::now().resident_bytes.unwrap_or(0);
+        let full = resident >= self.memory_limit;
+        if full && !self.memory_full {
+            tracing::error!(
+                resident,
+                limit = self.memory_limit,
+                "memory is at its limit: consumption is paused; lower the caps or the windows, or raise `memory_limit`"
+            );
+        }
+        self.memory_full = full;
+    }
+
     fn report(&mut self) {
         let started = Instant::now();
         let dead_letters =
@@ -268,7 +294,7 @@ impl EngineThread {
                     blocked: state.blocked.is_some(),
                 }
             });
-        let mut report = self.engine.report(clock::now(), dead_letters);
+        let mut report = self.engine.report(clock::now(), dead_letters, self.memory_full);
         report.snapshot_took =
             Span::from_micros(i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX));
         self.publish.send_replace(Some(Arc::new(report)));

@@ -14,6 +14,7 @@ use crate::aggregate::HashKey;
 use crate::app::clock;
 use crate::app::decoding::RecordDecoder;
 use crate::app::engine::Engine;
+use crate::app::memory;
 use crate::app::pipeline::{EngineThread, start_decoders};
 use crate::app::routes::Routes;
 use crate::config::{Config, DeadLetterSpec};
@@ -116,6 +117,8 @@ impl Service {
             stopping,
             letters: Default::default(),
             letters_at_once: LETTERS_AT_ONCE,
+            memory_limit: config.memory_limit.unwrap_or_else(memory::default_limit),
+            memory_full: false,
         };
         let engine =
             std::thread::Builder::new().name("engine".to_owned()).spawn(move || thread.run())?;

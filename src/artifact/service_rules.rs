@@ -141,6 +141,16 @@ fn source() -> Vec<ServiceRule> {
                           Does the dead-letter topic exist, and may this client write to it?",
         },
         ServiceRule {
+            alert: "TidegaugeMemoryFull",
+            severity: Severity::Critical,
+            hold: minutes(1),
+            expr: format!("{}{{reason=\"memory_full\"}} == 1", name(&catalog::NOT_READY)),
+            summary: "{{ $labels.instance }} has paused: its memory is at the limit",
+            description: "Nothing is read until there is room. Too many values have series of \
+                          their own, or windows reach too far back: lower the caps or the windows, \
+                          or give it more memory and raise `memory_limit`.",
+        },
+        ServiceRule {
             alert: "TidegaugeTopicMissing",
             severity: Severity::Warning,
             hold: minutes(1),

@@ -233,6 +233,7 @@ fn assemble(
         hash_key: run.hash_key,
         snapshot_every: run.snapshot_every,
         decoders: run.decoders,
+        memory_limit: run.memory_limit,
         log,
         shutdown_deadline: run.shutdown_deadline,
         fingerprint,

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Secret;
 use super::kafka::{part_of_group, secret};
-use super::reader::{Table, shown};
+use super::reader::{Table, Value, shown};
 use super::spec::{ExportSpec, LogFormat, LogSpec};
 use super::world::World;
 use crate::event::Span;
@@ -15,6 +15,7 @@ use crate::format::Limits;
 pub(super) struct Run {
     pub(super) snapshot_every: Span,
     pub(super) decoders: usize,
+    pub(super) memory_limit: Option<u64>,
     pub(super) shutdown_deadline: Span,
     pub(super) hash_key: Option<Secret>,
 }
@@ -101,6 +102,7 @@ pub(super) fn run(root: &mut Table<'_>, world: &World<'_>, file: &str) -> Run {
     let mut run = Run {
         snapshot_every: Span::from_secs(1),
         decoders: world.processors.saturating_sub(1).clamp(1, 64),
+        memory_limit: None,
         shutdown_deadline: Span::from_secs(20),
         hash_key: None,
     };
@@ -118,6 +120,9 @@ pub(super) fn run(root: &mut Table<'_>, world: &World<'_>, file: &str) -> Run {
     if let Some(decoders) = decoders.and_then(|decoders| usize::try_from(decoders).ok()) {
         run.decoders = decoders;
     }
+    if let Some(value) = table.optional("memory_limit") {
+        run.memory_limit = memory(&value);
+    }
     if let Some(value) = table.optional("hash_key") {
         let place = value.clone();
         run.hash_key = secret(value, world, file);
@@ -130,6 +135,23 @@ pub(super) fn run(root: &mut Table<'_>, world: &World<'_>, file: &str) -> Run {
     }
     table.finish();
     run
+}
+
+/// An amount of memory such as "512MiB" or "4GiB".
+fn memory(value: &Value<'_>) -> Option<u64> {
+    let text = value.text()?;
+    let bytes = [("MiB", 20), ("GiB", 30)].into_iter().find_map(|(unit, shift)| {
+        let amount: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+        amount.checked_mul(1 << shift)
+    });
+    if bytes.is_none_or(|bytes| bytes < 64 << 20) {
+        value.problem_with(
+            format!("`{}` is no amount of memory from 64MiB on", shown(&text)),
+            "write it as \"512MiB\" or \"4GiB\"",
+        );
+        return None;
+    }
+    bytes
 }
 
 /// Reads `[time]`.

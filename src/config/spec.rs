@@ -34,6 +34,9 @@ pub struct Config {
     pub hash_key: Option<Secret>,
     /// How often figures are made; default: every second.
     pub snapshot_every: Span,
+    /// Bytes of resident memory at which consumption pauses; default: nine tenths of
+    /// what the machine or its control group has.
+    pub memory_limit: Option<u64>,
     /// Threads that decode; default: one for each processor but one, at least one.
     pub decoders: usize,
     /// How logs look.

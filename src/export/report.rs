@@ -89,6 +89,8 @@ pub enum NotReady {
     Incomplete,
     /// The dead-letter topic refuses.
     DeadLettersBlocked,
+    /// Memory is at its limit.
+    MemoryFull,
     /// The process is stopping.
     Stopping,
     /// The engine has published nothing for a while; said by the pages themselves.
@@ -97,12 +99,13 @@ pub enum NotReady {
 
 impl NotReady {
     /// All of them.
-    pub const ALL: [NotReady; 7] = [
+    pub const ALL: [NotReady; 8] = [
         NotReady::Starting,
         NotReady::BrokerDown,
         NotReady::CatchingUp,
         NotReady::Incomplete,
         NotReady::DeadLettersBlocked,
+        NotReady::MemoryFull,
         NotReady::Stopping,
         NotReady::Stalled,
     ];
@@ -115,6 +118,7 @@ impl NotReady {
             NotReady::CatchingUp => "catching_up",
             NotReady::Incomplete => "incomplete",
             NotReady::DeadLettersBlocked => "dead_letters_blocked",
+            NotReady::MemoryFull => "memory_full",
             NotReady::Stopping => "stopping",
             NotReady::Stalled => "stalled",
         }
@@ -129,6 +133,9 @@ impl NotReady {
             NotReady::Incomplete => "a partition has been unreadable for more than a minute",
             NotReady::DeadLettersBlocked => {
                 "the dead-letter topic refuses, so consumption is paused: look at its existence and rights"
+            }
+            NotReady::MemoryFull => {
+                "memory is at its limit, so consumption is paused: lower the caps or the windows, or raise `memory_limit`"
             }
             NotReady::Stopping => "stopping",
             NotReady::Stalled => {

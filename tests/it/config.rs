@@ -50,13 +50,14 @@ fn describe(config: &Config) -> String {
     }
     let formats: Vec<&str> = config.formats.iter().map(|format| format.name.as_str()).collect();
     text.push_str(&format!(
-        "formats {formats:?}\n{:?}\n{:?}\n{:?}\nhash key {:?}, snapshot every {}, {} decoders, shutdown within {}\n",
+        "formats {formats:?}\n{:?}\n{:?}\n{:?}\nhash key {:?}, snapshot every {}, {} decoders, memory {:?}, shutdown within {}\n",
         config.limits,
         config.export,
         config.log,
         config.hash_key,
         config.snapshot_every,
         config.decoders,
+        config.memory_limit,
         config.shutdown_deadline,
     ));
     text.push_str(&config::summary(&config.declarations, &config.objectives));

@@ -263,6 +263,36 @@ fn every_bad_input_ends_in_a_named_outcome_and_the_rest_goes_on() {
 }
 
 #[test]
+fn at_its_memory_limit_it_pauses_and_says_so() {
+    let kafka = Kafka::shared();
+    let name = unique("memory");
+    kafka.create_topic(&name, 1, &[]);
+    kafka.create_topic(&format!("{name}.dead"), 1, &[]);
+    let producer = kafka.producer(&[]);
+    const EVENTS: usize = 150_000;
+    for index in 0..EVENTS {
+        let event = event(&index.to_string(), "email.delivered", &format!("c{index}"), 20);
+        produce(&producer, &name, event.as_bytes());
+    }
+    producer.flush(Duration::from_secs(60)).expect("all is written");
+    let rest = "[slices.campaign]\nreplace = true\nby = [\"campaign\"]\ncap = 100000\n\
+                [run]\nmemory_limit = \"64MiB\"\n";
+    let configuration = configuration(kafka, &name, "a", &topic(&name, "canonical"), rest);
+    let instance = Instance::start(&configuration);
+    wait_until("the reason", Duration::from_secs(60), || {
+        let (status, text) = instance.get("/readyz")?;
+        (status == 503 && text.contains("memory is at its limit")).then_some(())
+    });
+    let metrics = instance.metrics();
+    metrics.assert_balanced();
+    let read = metrics.sum("tidegauge_ledger_records", &[("outcome", "read")]);
+    assert!(read < EVENTS as f64, "it paused after {read} records");
+    assert_eq!(instance.get("/healthz").map(|(status, _)| status), Some(200));
+    let (status, log) = instance.terminate();
+    assert!(status.success(), "{status}\n{log}");
+}
+
+#[test]
 fn without_a_broker_it_says_so_and_stays_up() {
     let port = free_port();
     let configuration = format!(
