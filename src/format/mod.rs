@@ -7,9 +7,10 @@
 //! building a tree of the document, or knowing a vendor by name.
 //!
 //! A record is read once. The paths that a format asks for form a trie; one walk
-//! over the JSON text remembers where the asked-for values stand ([`walk`]) and
-//! skips the rest. Rules are then evaluated on those spans ([`rules`]). Numbers
-//! are read from their digits and never pass through a float.
+//! over the JSON text remembers where the asked-for values stand ([`walk`], and the
+//! short way through plain objects, [`scan`]) and skips the rest. Rules are then
+//! evaluated on those spans ([`rules`]). Numbers are read from their digits and never
+//! pass through a float.
 
 mod bounds;
 mod compile;
@@ -19,6 +20,7 @@ mod moment;
 mod path;
 mod plan;
 mod rules;
+mod scan;
 pub mod show;
 mod spec;
 mod trie;

@@ -4,6 +4,7 @@
 //! nobody asks for are skipped, but checked to be JSON. Nothing is unescaped, no
 //! number is converted and nothing is allocated.
 //!
+//! An object is first tried the short way ([`super::scan`]); the walk does the rest.
 //! serde_json converts the number when it looks into a value of unknown kind, and
 //! gives up if that fails (`1e400` where an object is expected). Such a record is
 //! walked again carefully: every looked-at value is first taken as a span, and
@@ -18,6 +19,7 @@ use serde_json::value::RawValue;
 
 use crate::event::{RejectReason, Rejection};
 
+use super::scan::scan;
 use super::trie::{Keys, Node, NodeId};
 
 /// A span of the record's text, or of the texts unescaped from it; or, for the
@@ -67,6 +69,24 @@ pub(super) struct Walk<'w> {
 /// # Errors
 /// `not_json`, `duplicate_key`, or `bad_text` for a key that is no text.
 pub(super) fn walk(
+    nodes: &[Node],
+    root: NodeId,
+    slots: &mut [Slot],
+    items: &mut Vec<Slot>,
+    buffer: &str,
+    text: &str,
+    unescaped: bool,
+) -> Result<(), Rejection> {
+    let offset = text.as_ptr() as usize - buffer.as_ptr() as usize;
+    if scan(nodes, root, slots, text, offset, unescaped).is_ok() {
+        return Ok(());
+    }
+    forget(nodes, root, slots);
+    walk_closely(nodes, root, slots, items, buffer, text, unescaped)
+}
+
+/// The walk with serde_json, which has the last word on what is JSON.
+pub(super) fn walk_closely(
     nodes: &[Node],
     root: NodeId,
     slots: &mut [Slot],
