@@ -51,8 +51,12 @@ struct PartitionState {
 impl Engine {
     /// An instance that has read nothing yet.
     pub fn new(plan: Arc<Plan>, objectives: Arc<[ObjectiveSpec]>, started_at: EventTime) -> Self {
+        let mut store = Store::new(Arc::clone(&plan));
+        for objective in objectives.iter().filter(|objective| objective.is_literal()) {
+            store.reserve(objective.slice, objective.selector.iter().flatten().map(String::as_str));
+        }
         Engine {
-            store: Store::new(Arc::clone(&plan)),
+            store,
             plan,
             objectives,
             progress: Progress::default(),
@@ -159,6 +163,11 @@ impl Engine {
         self.brokers_up = up;
     }
 
+    /// The name of a slice.
+    pub fn slice_name(&self, slice: usize) -> &str {
+        &self.plan.declarations().slices[slice].name
+    }
+
     /// From now on readiness says that the process is stopping.
     pub fn stopping(&mut self) {
         self.stopping = true;
@@ -202,8 +211,11 @@ impl Engine {
             let freshness = Freshness { stale, incomplete: !complete };
             judge(&self.objectives, self.plan.declarations(), snapshot, freshness)
         });
+        let nothing_there =
+            !self.missing_topics.is_empty() && self.progress.names().next().is_none();
         let not_ready = [
-            (as_of.is_none(), NotReady::Starting),
+            (as_of.is_none() && nothing_there, NotReady::NoTopic),
+            (as_of.is_none() && !nothing_there, NotReady::Starting),
             (!self.brokers_up, NotReady::BrokerDown),
             (stale, NotReady::CatchingUp),
             (as_of.is_some() && !complete, NotReady::Incomplete),

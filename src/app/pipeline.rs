@@ -153,8 +153,8 @@ impl EngineThread {
             if past_deadline || (closed && self.letters.is_empty()) {
                 break;
             }
-            let full = self.memory_full && deadline.is_none();
-            if closed || full || !self.letters.is_empty() {
+            let paused = deadline.is_none() && (self.memory_full || self.letters_refused());
+            if closed || paused || !self.letters.is_empty() {
                 thread::sleep(RETRY);
                 continue;
             }
@@ -175,9 +175,9 @@ impl EngineThread {
                 Err(RecvTimeoutError::Disconnected) => closed = true,
             }
         }
-        let remaining = deadline
-            .map_or(Duration::from_secs(1), |at| at.saturating_duration_since(Instant::now()))
-            .max(Duration::from_millis(200));
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
+        let remaining =
+            || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         if !self.letters.is_empty() {
             tracing::warn!(
                 count = self.letters.len(),
@@ -185,7 +185,7 @@ impl EngineThread {
             );
         }
         if let Some(dead_letters) = &self.dead_letters {
-            let unwritten = dead_letters.close(remaining);
+            let unwritten = dead_letters.close(remaining());
             if unwritten > 0 {
                 tracing::warn!(
                     unwritten,
@@ -195,7 +195,7 @@ impl EngineThread {
         }
         self.commit();
         self.report();
-        if !self.source.close(remaining) {
+        if !self.source.close(remaining()) {
             tracing::warn!("the last offsets could not be committed in time");
         }
         outcome
@@ -269,6 +269,12 @@ impl EngineThread {
         self.source.commit(self.engine.folded(unwritten));
     }
 
+    /// Whether the dead-letter topic refuses: nothing is read until it takes what is
+    /// there, so that nothing is read that could not be kept.
+    fn letters_refused(&self) -> bool {
+        self.dead_letters.as_ref().is_some_and(|letters| letters.state().blocked.is_some())
+    }
+
     /// Better to pause, and to say so, than to be killed by the kernel.
     fn look_at_memory(&mut self) {
         let resident = ProcessUse::now().resident_bytes.unwrap_or(0);
@@ -281,6 +287,34 @@ impl EngineThread {
             );
         }
         self.memory_full = full;
+    }
+
+    /// Says when the instance becomes ready or ceases to be, and when a slice begins
+    /// to fold values.
+    fn log_changes(&self, report: &Report) {
+        let before = self.publish.borrow().clone();
+        let not_ready = |report: &Report| report.not_ready.clone();
+        if before.as_deref().map(not_ready).as_ref() != Some(&report.not_ready) {
+            let reasons: Vec<_> = report.not_ready.iter().map(|reason| reason.says()).collect();
+            match reasons.as_slice() {
+                [] => tracing::info!("ready: everything is read up to now"),
+                reasons => tracing::warn!("not ready: {}", reasons.join("; ")),
+            }
+        }
+        let folding = |report: &Report| -> Vec<bool> {
+            let slices = report.snapshot.iter().flat_map(|snapshot| &snapshot.slices);
+            slices.map(|slice| slice.folded_values > 0).collect()
+        };
+        let before = before.as_deref().map(folding).unwrap_or_default();
+        for (slice, folds) in folding(report).into_iter().enumerate() {
+            if folds && !before.get(slice).copied().unwrap_or(false) {
+                let slice = self.engine.slice_name(slice);
+                tracing::warn!(
+                    slice,
+                    "more values than the cap: the lightest are folded into `__other__` and have no figures of their own"
+                );
+            }
+        }
     }
 
     fn report(&mut self) {
@@ -297,6 +331,7 @@ impl EngineThread {
         let mut report = self.engine.report(clock::now(), dead_letters, self.memory_full);
         report.snapshot_took =
             Span::from_micros(i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX));
+        self.log_changes(&report);
         self.publish.send_replace(Some(Arc::new(report)));
     }
 }

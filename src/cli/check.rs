@@ -19,6 +19,14 @@ pub(super) struct CheckArgs {
 
 pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let config = super::run::load(&args.config)?;
+    let faults = tidegauge::kafka::faults_of_properties(&config.kafka.properties);
+    if !faults.is_empty() {
+        let path = args.config.config.display();
+        let faults = faults.iter().map(|(name, reason)| {
+            format!("{path}: `kafka.properties`: librdkafka refuses `{name}`: {reason}")
+        });
+        return Err(Failure::Refused(faults.collect::<Vec<_>>().join("\n")));
+    }
     let declarations = &config.declarations;
     print_line(&format!(
         "{} is fine: {} topics, {} formats, {} measures, {} KPIs, {} slices, {} objectives",

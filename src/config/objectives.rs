@@ -25,7 +25,7 @@ use super::kpis::not_negative;
 use super::measures::help;
 use super::reader::{Table, Value, shown};
 use crate::event::Span;
-use crate::kpi::{KpiIndex, KpiSpec, SliceIndex, SliceSpec};
+use crate::kpi::{KpiIndex, KpiSpec, SliceIndex, SliceSpec, Unit};
 use crate::objective::{ObjectiveSpec, Severity, Target};
 
 const MARGIN: f64 = 0.1;
@@ -68,6 +68,17 @@ impl ObjectiveReader<'_, '_> {
         let window_value = table.required("window");
         let window = slice_spec.zip(window_value).and_then(|(slice, value)| window(&value, slice));
         let target = target(&mut table);
+        let unit = kpi.and_then(|kpi| self.kpis[kpi].as_ref()).map(|kpi| &kpi.unit);
+        if unit == Some(&Unit::Ratio) && target.is_some_and(|target| highest(target) > MOST_RATIO) {
+            table.problems().add_with(
+                table.at(),
+                format!(
+                    "{} aims at more than {MOST_RATIO} with a KPI that is a ratio",
+                    table.name()
+                ),
+                "a ratio goes from 0 to 1: 40 % is written as 0.4",
+            );
+        }
         let margin = share(&mut table, "margin").unwrap_or(MARGIN);
         let minimum_coverage = share(&mut table, "minimum_coverage").unwrap_or(MINIMUM_COVERAGE);
         let minimum_sample = table.optional("minimum_sample").and_then(|value| {
@@ -210,6 +221,15 @@ fn target(table: &mut Table<'_>) -> Option<Target> {
             );
             None
         }
+    }
+}
+
+/// Above this a target for a ratio was meant as a percentage.
+const MOST_RATIO: f64 = 2.0;
+
+fn highest(target: Target) -> f64 {
+    match target {
+        Target::AtLeast(value) | Target::AtMost(value) | Target::Between(_, value) => value,
     }
 }
 

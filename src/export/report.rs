@@ -81,6 +81,8 @@ pub struct DeadLetterReport {
 pub enum NotReady {
     /// No snapshot yet: not every partition has been looked at.
     Starting,
+    /// None of the declared topics exists.
+    NoTopic,
     /// No broker answers.
     BrokerDown,
     /// `as_of` is more than a minute behind.
@@ -99,8 +101,9 @@ pub enum NotReady {
 
 impl NotReady {
     /// All of them.
-    pub const ALL: [NotReady; 8] = [
+    pub const ALL: [NotReady; 9] = [
         NotReady::Starting,
+        NotReady::NoTopic,
         NotReady::BrokerDown,
         NotReady::CatchingUp,
         NotReady::Incomplete,
@@ -114,6 +117,7 @@ impl NotReady {
     pub const fn name(self) -> &'static str {
         match self {
             NotReady::Starting => "starting",
+            NotReady::NoTopic => "no_topic",
             NotReady::BrokerDown => "broker_down",
             NotReady::CatchingUp => "catching_up",
             NotReady::Incomplete => "incomplete",
@@ -128,6 +132,9 @@ impl NotReady {
     pub const fn says(self) -> &'static str {
         match self {
             NotReady::Starting => "not every partition has been looked at yet",
+            NotReady::NoTopic => {
+                "none of the declared topics exists yet: create them, or correct their names"
+            }
             NotReady::BrokerDown => "no broker answers: figures stay right, for an older moment",
             NotReady::CatchingUp => "the figures are more than a minute old",
             NotReady::Incomplete => "a partition has been unreadable for more than a minute",

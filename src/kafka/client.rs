@@ -24,6 +24,19 @@ pub(super) type Consumer = BaseConsumer<Context>;
 pub(super) const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Settings that every client has, before what the user passes through.
+/// What librdkafka says against single settings, without a broker: name and reason.
+pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let refused = |(name, value): (&String, &String)| {
+        let mut config = ClientConfig::new();
+        config.set(name, value);
+        match config.create_native_config() {
+            Err(KafkaError::ClientConfig(_, reason, ..)) => Some((name.clone(), reason)),
+            _ => None,
+        }
+    };
+    properties.iter().filter_map(refused).collect()
+}
+
 pub(super) fn base_config(brokers: &str, properties: &BTreeMap<String, String>) -> ClientConfig {
     let mut config = ClientConfig::new();
     config

@@ -24,6 +24,7 @@ mod source;
 mod truncate;
 
 pub use batch::{Position, RecordBatch, Records};
+pub use client::faults_of_properties;
 pub use dead_letters::{DeadLetter, DeadLetterSettings, DeadLetterState, DeadLetters, Stopped};
 pub use events::{Folded, Gap, PartitionEnd, PartitionStart, SourceEvent};
 pub use mock::{DemoBroker, Producer};

@@ -4,7 +4,10 @@
 //! to the whole. Who has a series of his own is settled by arrival, and once a
 //! minute by weight: a folded value that clearly outweighs the lightest own series
 //! takes its place. What the lightest held goes into the other series; the newcomer
-//! has figures only for windows that begin after the exchange.
+//! has figures only for windows that begin after the exchange. Values that an
+//! objective names have a place beyond the cap and never lose it.
+
+use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
@@ -14,6 +17,7 @@ use crate::kpi::batch::{BETWEEN_VALUES, EventBatch, Payload, Touch};
 use crate::kpi::candidates::Candidates;
 use crate::kpi::cell::View;
 use crate::kpi::evaluate::Operand;
+use crate::kpi::label::push_label;
 use crate::kpi::plan::{Plan, SlicePlan};
 use crate::kpi::series::Series;
 use crate::kpi::{OTHER, SeriesSnapshot, SliceIndex, SliceSnapshot, SliceSpec};
@@ -39,6 +43,8 @@ pub(super) struct Slice {
     free: Vec<u32>,
     gone: Vec<u32>,
     numbers: HashTable<u32>,
+    /// Keys that have a series of their own whatever the cap says.
+    reserved: BTreeSet<Box<str>>,
     /// Numbers by key, but for `fresh` and `gone`.
     order: Vec<u32>,
     fresh: Vec<u32>,
@@ -68,6 +74,7 @@ impl Slice {
             free: Vec::new(),
             gone: Vec::new(),
             numbers: HashTable::new(),
+            reserved: BTreeSet::new(),
             order: Vec::new(),
             fresh: Vec::new(),
             other: None,
@@ -76,6 +83,18 @@ impl Slice {
             aged_to: None,
             round: 0,
         }
+    }
+
+    /// Keeps a place for a value, beyond the cap: an objective names it.
+    pub(super) fn reserve<'v>(&mut self, values: impl IntoIterator<Item = &'v str>) {
+        let mut key = String::new();
+        for (place, value) in values.into_iter().enumerate() {
+            if place > 0 {
+                key.push(BETWEEN_VALUES);
+            }
+            push_label(value, &mut key);
+        }
+        self.reserved.insert(key.into());
     }
 
     /// Adds an event to the series of its value.
@@ -112,7 +131,8 @@ impl Slice {
     fn admit(&mut self, plan: &SlicePlan, hash: u64, key: &str) -> Option<u32> {
         if !plan.fields.is_empty() {
             let is_other = key.split(BETWEEN_VALUES).any(|value| value == OTHER);
-            if self.numbers.len() >= self.cap || is_other {
+            let room = self.numbers.len() < self.cap || self.reserved.contains(key);
+            if is_other || !room {
                 return None;
             }
         }
@@ -229,7 +249,9 @@ impl Slice {
             .series
             .iter()
             .zip(0..)
-            .filter_map(|(series, number)| Some((series.as_ref()?.weight, number)))
+            .filter_map(|(series, number)| Some((series.as_ref()?, number)))
+            .filter(|(series, _)| !self.reserved.contains(&series.key))
+            .map(|(series, number)| (series.weight, number))
             .collect();
         lightest.sort_unstable();
         for (weight, number) in lightest.into_iter().take(MOST_EXCHANGES) {

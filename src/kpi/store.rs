@@ -31,6 +31,12 @@ impl Store {
         Store { plan, slices, present: Tick::MIN, foreign }
     }
 
+    /// Gives a value a series of its own whatever the cap of its slice says, and for
+    /// good: to be said before anything is folded.
+    pub fn reserve<'v>(&mut self, slice: SliceIndex, values: impl IntoIterator<Item = &'v str>) {
+        self.slices[slice].reserve(values);
+    }
+
     /// Adds a batch. Cost: for each event and slice a look-up and its additions,
     /// however many windows there are.
     pub fn fold(&mut self, batch: &EventBatch) {

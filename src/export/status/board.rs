@@ -43,7 +43,9 @@ pub(super) fn verdicts<'a>(site: &Site, report: &'a Report) -> Vec<&'a Verdict> 
     let mut verdicts: Vec<&Verdict> = report.verdicts.iter().collect();
     verdicts.sort_by(|one, other| {
         let key = |verdict: &Verdict| {
-            (rank(verdict.state), Reverse(site.objectives[verdict.objective].severity))
+            let objective = &site.objectives[verdict.objective];
+            // Those who are named are not to be lost among hundreds that are selected.
+            (rank(verdict.state), !objective.is_literal(), Reverse(objective.severity))
         };
         let attainment = |verdict: &Verdict| verdict.attainment.unwrap_or(f64::INFINITY);
         key(one)
