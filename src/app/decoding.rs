@@ -10,11 +10,12 @@ use crate::admit::{Admission, Ledger};
 use crate::app::routes::Routes;
 use crate::event::{EventTime, RawRecord, RejectReason, Rejection, Span};
 use crate::format::{Decoder, Element, RecordOutcome};
-use crate::kafka::{DeadLetter, Position, RecordBatch};
+use crate::kafka::{DeadLetter, MOST_ELEMENTS, Position, RecordBatch};
 use crate::kpi::{EventBatch, Plan};
 
 /// Faulty elements that one dead letter names; the rest is only counted.
-const NAMED_FAULTS: usize = 100;
+/// One more than a letter has room for, so that it says that it is cut.
+const NAMED_FAULTS: usize = MOST_ELEMENTS + 1;
 /// Unknown types that are remembered for the log, per topic.
 const NAMED_TYPES: usize = 20;
 

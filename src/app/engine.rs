@@ -96,7 +96,9 @@ impl Engine {
         for part in batch.ledgers {
             let topic = self.topics.entry(part.topic).or_default();
             topic.ledger.merge(&part.ledger);
-            topic.recent.add(part.minute.unwrap_or(now), &part.ledger);
+            // A timestamp above the clock would hold its place in the ring for as
+            // long as it takes until then.
+            topic.recent.add(part.minute.map_or(now, |minute| minute.min(now)), &part.ledger);
         }
         for position in &batch.positions {
             self.progress.read(
@@ -132,6 +134,14 @@ impl Engine {
     pub fn gap(&mut self, gap: &Gap, now: EventTime) {
         let started = StartedAt { offset: gap.to_offset, covered_from: gap.covered_from };
         self.progress.add_partition(&gap.topic, gap.partition, started, now);
+        let topic = self.topics.entry(Arc::clone(&gap.topic)).or_default();
+        if let Some(partition) = topic.partitions.get_mut(&gap.partition) {
+            partition.folded = gap.to_offset;
+            if gap.to_offset < gap.from_offset {
+                // The topic was created anew: none of its dead letters was written.
+                partition.dead_letters_from = gap.to_offset;
+            }
+        }
     }
 
     /// A partition cannot be read at the moment.
@@ -174,7 +184,8 @@ impl Engine {
     }
 
     /// Where each partition is folded to, cut at the first offset whose dead letter
-    /// is not written: what may be committed.
+    /// is not written: what may be committed. Never below what an earlier run
+    /// committed, or a third one would write the dead letters in between again.
     pub fn folded(&self, unwritten: impl Fn(&str, i32) -> Option<i64>) -> Vec<Folded> {
         let mut folded = Vec::new();
         for (topic, state) in &self.topics {
@@ -183,7 +194,7 @@ impl Engine {
                 folded.push(Folded {
                     topic: Arc::clone(topic),
                     partition,
-                    next_offset: at.folded.min(unwritten),
+                    next_offset: at.folded.min(unwritten).max(at.dead_letters_from),
                 });
             }
         }
@@ -279,5 +290,96 @@ impl Engine {
             recent: topic.recent.clone(),
             partitions: partitions.collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admit::EventLedger;
+    use crate::aggregate::HashKey;
+    use crate::app::decoding::LedgerPart;
+    use crate::event::Vocabulary;
+    use crate::kafka::Position;
+    use crate::kpi::Declarations;
+
+    fn engine(committed: i64) -> Engine {
+        let declarations = Declarations {
+            vocabulary: Vocabulary::canonical(),
+            measures: Vec::new(),
+            kpis: Vec::new(),
+            slices: Vec::new(),
+            lateness: Span::from_secs(60),
+            future_tolerance: Span::ZERO,
+        };
+        let plan = Plan::new(Arc::new(declarations), HashKey::from_bytes([0; 16]));
+        let mut engine = Engine::new(Arc::new(plan), Arc::default(), at(0));
+        let start = PartitionStart {
+            topic: "t".into(),
+            partition: 0,
+            start_offset: 100,
+            first_offset: 0,
+            covered_from: None,
+            committed: Some(committed),
+        };
+        engine.partition(&start, at(0));
+        engine
+    }
+
+    fn at(secs: i64) -> EventTime {
+        EventTime::from_secs(secs)
+    }
+
+    fn read_up_to(next_offset: i64) -> DecodedBatch {
+        let position = Position {
+            topic: "t".into(),
+            partition: 0,
+            next_offset,
+            highest_timestamp: None,
+            records: 1,
+        };
+        DecodedBatch { positions: vec![position], ..DecodedBatch::default() }
+    }
+
+    #[track_caller]
+    fn may_commit(engine: &Engine, unwritten: Option<i64>, expected: i64) {
+        assert_eq!(engine.folded(|_, _| unwritten)[0].next_offset, expected);
+    }
+
+    #[test]
+    fn what_an_earlier_run_committed_is_not_taken_back_by_reading_below_it() {
+        let mut engine = engine(1_000);
+        may_commit(&engine, None, 1_000);
+        engine.fold(read_up_to(600), at(1));
+        may_commit(&engine, None, 1_000);
+        engine.fold(read_up_to(1_200), at(2));
+        may_commit(&engine, Some(1_100), 1_100);
+        may_commit(&engine, None, 1_200);
+        let gap = Gap {
+            topic: "t".into(),
+            partition: 0,
+            from_offset: 1_200,
+            to_offset: 0,
+            covered_from: None,
+        };
+        engine.gap(&gap, at(3));
+        may_commit(&engine, None, 0);
+    }
+
+    #[test]
+    fn a_timestamp_above_the_clock_does_not_hide_what_is_recent() {
+        let mut engine = engine(0);
+        let rejected_at = |minute| {
+            let events = EventLedger { decoded: 1, late: 1, ..EventLedger::default() };
+            let ledger = Ledger { events, ..Ledger::default() };
+            let part = LedgerPart { topic: "t".into(), minute: Some(at(minute)), ledger };
+            DecodedBatch { ledgers: vec![part], ..DecodedBatch::default() }
+        };
+        for minute in 0..6 {
+            engine.fold(rejected_at(4_000_000_000 + 60 * minute), at(6_000));
+        }
+        engine.fold(rejected_at(6_000), at(6_001));
+        let report = engine.report(at(6_001), DeadLetterReport::default(), false);
+        assert_eq!(report.topics[0].recent.at(at(6_001)).events.late, 7);
     }
 }

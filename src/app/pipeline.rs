@@ -5,6 +5,7 @@
 //! says of a partition's end must not overtake the records before it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ enum Inbound {
 }
 
 type Numbered = (u64, Inbound);
+
+const DEFECT: &str = "a thread of the pipeline ended unexpectedly; please report this with the log";
 
 /// The source's events and the number of the next.
 struct Turn {
@@ -67,7 +70,14 @@ fn decode_next(turn: &Mutex<Turn>, decoder: &mut RecordDecoder, out: &Sender<Num
     };
     let Some((number, event)) = taken else { return false };
     let inbound = match event {
-        SourceEvent::Batch(batch) => Inbound::Decoded(Box::new(decoder.decode(&batch))),
+        SourceEvent::Batch(batch) => {
+            // Without its number the engine would wait for ever, and the others' batches
+            // would pile up meanwhile.
+            match catch_unwind(AssertUnwindSafe(|| decoder.decode(&batch))) {
+                Ok(decoded) => Inbound::Decoded(Box::new(decoded)),
+                Err(_) => Inbound::Said(SourceEvent::Fatal(DEFECT.to_owned())),
+            }
+        }
         other => Inbound::Said(other),
     };
     out.send((number, inbound)).is_ok()
@@ -172,7 +182,11 @@ impl EngineThread {
                 Ok(Inbound::Said(SourceEvent::Closed)) => closed = true,
                 Ok(Inbound::Said(said)) => self.said(said),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => closed = true,
+                Err(RecvTimeoutError::Disconnected) => {
+                    // The source says that it has closed, unless its thread panicked.
+                    outcome = Err(DEFECT.to_owned());
+                    closed = true;
+                }
             }
         }
         let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
@@ -242,11 +256,13 @@ impl EngineThread {
         }
         let pending = usize::try_from(dead_letters.state().pending).unwrap_or(usize::MAX);
         let taken = self.letters.len().min(self.letters_at_once.saturating_sub(pending));
-        for letter in self.letters.drain(..taken) {
-            if dead_letters.send(letter).is_err() {
+        for _ in 0..taken {
+            let Some(letter) = self.letters.front() else { break };
+            if dead_letters.send(letter.clone()).is_err() {
                 tracing::error!("dead letters cannot be handed over: their writer has ended");
-                return;
+                break;
             }
+            self.letters.pop_front();
         }
     }
 

@@ -22,8 +22,9 @@ use crate::event::Span;
 use crate::export::{self, Report, Site};
 use crate::format::{Format, Wanted};
 use crate::kafka::{self, DeadLetterSettings, DeadLetters, SourceSettings, StartAt, TopicPattern};
-use crate::kpi::Plan;
+use crate::kpi::{AggregateSpec, Plan};
 use crate::objective::ObjectiveSpec;
+use crate::window::BASE_PANE;
 
 /// Why an instance could not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -247,6 +248,13 @@ fn routes(config: &Config, topics: Vec<TopicPattern>, plan: &Plan) -> Routes {
 fn start_at(config: &Config) -> StartAt {
     let windows = config.declarations.slices.iter().flat_map(|slice| &slice.windows);
     let reach = windows.map(|window| window.size() + window.resolution()).max();
+    // A level is read at its full age in the shortest of windows.
+    let levels =
+        config.declarations.measures.iter().filter_map(|measure| match measure.aggregate {
+            AggregateSpec::Last { max_age, .. } => Some(max_age + BASE_PANE),
+            _ => None,
+        });
+    let reach = reach.max(levels.max());
     let reach = reach.unwrap_or(Span::ZERO) + config.declarations.future_tolerance;
     StartAt::Time(clock::now() - reach)
 }

@@ -30,3 +30,4 @@ pub use events::{Folded, Gap, PartitionEnd, PartitionStart, SourceEvent};
 pub use mock::{DemoBroker, Producer};
 pub use settings::{SourceSettings, StartAt, TopicPattern};
 pub use source::{Source, start};
+pub use truncate::MOST_ELEMENTS;

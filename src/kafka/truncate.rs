@@ -14,7 +14,7 @@ use super::DeadLetter;
 const OVERHEAD: usize = 512;
 
 /// The list of bad elements is cut to this many.
-const MAX_ELEMENTS: usize = 200;
+pub const MOST_ELEMENTS: usize = 200;
 
 /// The text is cut to this many bytes.
 const MAX_TEXT: usize = 2_000;
@@ -41,8 +41,8 @@ pub(super) fn encode(letter: &DeadLetter, limit: usize) -> Encoded<'_> {
     }
     if !letter.elements.is_empty() {
         ours.push(("tidegauge.elements", elements(letter)));
-        if letter.elements.len() > MAX_ELEMENTS {
-            cuts.push(format!("elements: {MAX_ELEMENTS} of {}", letter.elements.len()));
+        if letter.elements.len() > MOST_ELEMENTS {
+            cuts.push(format!("elements: the first {MOST_ELEMENTS}"));
         }
     }
     let our_size: usize = ours.iter().map(|(name, value)| name.len() + value.len() + 10).sum();
@@ -99,7 +99,7 @@ pub(super) fn encode(letter: &DeadLetter, limit: usize) -> Encoded<'_> {
 /// `[{"index":3,"reason":"bad_time"}]`; the names of reasons need no escaping.
 fn elements(letter: &DeadLetter) -> String {
     let mut list = String::from("[");
-    for (place, (index, reason)) in letter.elements.iter().take(MAX_ELEMENTS).enumerate() {
+    for (place, (index, reason)) in letter.elements.iter().take(MOST_ELEMENTS).enumerate() {
         let comma = if place == 0 { "" } else { "," };
         let name = reason.name();
         // Writing to a string cannot fail.
@@ -180,7 +180,7 @@ mod tests {
             assert!(size <= limit);
         };
         check(&letter(5_000, 0), 2_000, "of 5000 bytes");
-        check(&letter(10, 300), 100_000, "elements: 200 of 300");
+        check(&letter(10, 300), 100_000, "elements: the first 200");
         let mut wide = letter(10, 0);
         wide.headers.push(("big".to_owned(), Some(vec![b'y'; 3_000])));
         check(&wide, 2_000, "headers: 1 of 2");
