@@ -47,13 +47,13 @@ pub(super) struct DecodeArgs {
 }
 
 pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
-    let (formats, vocabulary) = match &args.config {
+    let (formats, vocabulary, limits) = match &args.config {
         Some(path) => {
             let config = tidegauge::config::load(path)
                 .map_err(|problems| Failure::Refused(problems.to_string()))?;
-            (config.formats, config.declarations.vocabulary)
+            (config.formats, config.declarations.vocabulary, config.limits)
         }
-        None => (tidegauge::config::shipped_formats(), Vocabulary::canonical()),
+        None => (tidegauge::config::shipped_formats(), Vocabulary::canonical(), Limits::default()),
     };
     let Some(spec) = formats.iter().find(|spec| spec.name == args.format) else {
         let known: Vec<&str> = formats.iter().map(|spec| spec.name.as_str()).collect();
@@ -64,7 +64,7 @@ pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
         )));
     };
     let format = Format::compile(spec, &vocabulary, &Wanted::All);
-    let mut decoder = Decoder::new(Arc::new(format), Limits::default());
+    let mut decoder = Decoder::new(Arc::new(format), limits);
     let timestamp = match &args.timestamp {
         Some(text) => parse_time(text)?,
         None => tidegauge::app::now(),

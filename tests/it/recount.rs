@@ -316,3 +316,40 @@ fn a_million_names_stay_within_the_cap() {
     let off = slice.folded_values as f64 / 999_000.0 - 1.0;
     assert!(off.abs() < 0.08, "{} folded values", slice.folded_values);
 }
+
+/// A value that an objective names keeps its figures, whoever came before it and
+/// however heavy others are.
+#[test]
+fn a_named_value_has_a_place_beyond_the_cap() {
+    let windows: &[i64] = &[300, 3_600];
+    let declarations =
+        declare(vec![slice("all", &[], windows, 1), slice("campaign", &["campaign"], windows, 2)]);
+    let (plan, mut engine) = store(&declarations);
+    engine.reserve(1, ["spring"]);
+    let vocabulary = &declarations.vocabulary;
+    let mut batch = tidegauge::kpi::EventBatch::default();
+    for minute in 0..10_i64 {
+        batch.clear();
+        for name in ["first", "second", "third", "fourth", "spring"] {
+            let often = if name == "spring" { 1 } else { 50 };
+            for _ in 0..often {
+                let act = Act {
+                    at: START + 60 * minute,
+                    kind: "email.sent",
+                    campaign: Some(name.to_owned()),
+                    count: 1,
+                    ..Act::default()
+                };
+                plan.reduce(&act.event(vocabulary), None, &mut batch);
+            }
+        }
+        engine.fold(&batch);
+        advance(&mut engine, START + 60 * minute);
+    }
+    let snapshot = engine.snapshot(EventTime::from_secs(START + 599), None);
+    let series = &snapshot.slices[1].series;
+    assert_eq!(series.len(), 4, "two within the cap, the named one, and the rest");
+    let spring = series.iter().find(|series| *series.values[0] == *"spring").expect("its series");
+    let hour = spring.measures[MEASURES.len()].expect("a figure");
+    assert_eq!(hour.to_f64(), 10.0);
+}

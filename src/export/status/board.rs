@@ -44,8 +44,9 @@ pub(super) fn verdicts<'a>(site: &Site, report: &'a Report) -> Vec<&'a Verdict> 
     verdicts.sort_by(|one, other| {
         let key = |verdict: &Verdict| {
             let objective = &site.objectives[verdict.objective];
-            // Those who are named are not to be lost among hundreds that are selected.
-            (rank(verdict.state), !objective.is_literal(), Reverse(objective.severity))
+            // Who is named must not be lost among hundreds of whom nothing is known.
+            let selected = verdict.state == State::Unknown && !objective.is_literal();
+            (rank(verdict.state), selected, Reverse(objective.severity))
         };
         let attainment = |verdict: &Verdict| verdict.attainment.unwrap_or(f64::INFINITY);
         key(one)

@@ -217,7 +217,7 @@ fn card(status: &Status<'_>, objective: &ObjectiveStatus<'_>) -> String {
     };
     format!(
         "<li class=\"card {name}\"><p class=\"state\">{shape}{words}<span class=\"severity\">{severity}</span></p>\
-         <h3>{place}</h3><p class=\"what\">{id} \u{b7} {kpi}, {window}</p>\
+         <h3>{id}</h3><p class=\"what\">{place} \u{b7} {kpi}, {window}</p>\
          <div class=\"reading\"><p class=\"figure\">{figure}</p>{spark}</div>\
          <p class=\"target\">target {target}</p>{help}<dl>{details}</dl>\
          <p class=\"owner\"><span>{owner}</span>{runbook}</p></li>",
