@@ -194,7 +194,8 @@ mod tests {
         check(2.0, "2");
         check(0.5, "0.5");
         check(3.24159, "3.242");
-        check(0.012345, "0.01234");
+        // The nearest binary fraction lies a little above 0.012345.
+        check(0.012345, "0.01235");
         check(12_345.0, "1.234e+04");
         check(0.000_012, "1.2e-05");
         check(0.0, "0");
