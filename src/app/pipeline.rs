@@ -17,7 +17,7 @@ use crate::app::clock;
 use crate::app::decoding::{DecodedBatch, RecordDecoder};
 use crate::app::engine::Engine;
 use crate::event::Span;
-use crate::export::{DeadLetterReport, ProcessUse, Report};
+use crate::export::{DeadLetterReport, NotReady, ProcessUse, Report};
 use crate::kafka::{DeadLetter, DeadLetters, Source, SourceEvent};
 
 /// What decoders hand to the engine: the source's events, batches decoded.
@@ -310,11 +310,16 @@ impl EngineThread {
     fn log_changes(&self, report: &Report) {
         let before = self.publish.borrow().clone();
         let not_ready = |report: &Report| report.not_ready.clone();
+        let was_ready = before.as_deref().is_some_and(|report| report.not_ready.is_empty());
         if before.as_deref().map(not_ready).as_ref() != Some(&report.not_ready) {
             let reasons: Vec<_> = report.not_ready.iter().map(|reason| reason.says()).collect();
             match reasons.as_slice() {
                 [] => tracing::info!("ready: everything is read up to now"),
-                reasons => tracing::warn!("not ready: {}", reasons.join("; ")),
+                // Only what was ready can disappoint: starting and stopping are in order.
+                reasons if was_ready && !report.not_ready.contains(&NotReady::Stopping) => {
+                    tracing::warn!("no longer ready: {}", reasons.join("; "));
+                }
+                reasons => tracing::info!("not ready: {}", reasons.join("; ")),
             }
         }
         let folding = |report: &Report| -> Vec<bool> {
