@@ -6,8 +6,8 @@
 
 use crate::kpi::SliceSpec;
 
-/// Labels that families or Prometheus itself put beside those of a slice.
-const TAKEN: &[&str] = &[
+/// Labels that families, rules or Prometheus itself put beside those of a slice.
+pub const TAKEN_LABELS: &[&str] = &[
     "slice",
     "window",
     "objective",
@@ -49,7 +49,7 @@ fn label_name(name: &str) -> String {
     let unusable = label.is_empty()
         || label.starts_with("__")
         || label.starts_with(|c: char| c.is_ascii_digit())
-        || TAKEN.contains(&label.as_str());
+        || TAKEN_LABELS.contains(&label.as_str());
     if unusable { format!("field_{label}") } else { label }
 }
 

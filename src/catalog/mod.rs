@@ -7,7 +7,7 @@
 
 mod labels;
 
-pub use labels::slice_labels;
+pub use labels::{TAKEN_LABELS, slice_labels};
 
 use crate::kpi::{KpiSpec, MeasureSpec, Unit};
 

@@ -9,6 +9,7 @@
 
 use super::declared::{Declared, valid_id};
 use super::reader::{Table, Value, shown};
+use crate::catalog::TAKEN_LABELS;
 use crate::event::{Field, Span};
 use crate::kpi::SliceSpec;
 use crate::window::{BASE_PANE, WindowSpec};
@@ -19,21 +20,9 @@ const WINDOWS_OF_ALL: [i64; 6] = [300, 3_600, 21_600, 86_400, 259_200, 604_800];
 const WINDOWS_OF_FIELDS: [i64; 3] = [3_600, 86_400, 604_800];
 const CAP: usize = 2_000;
 
-/// Labels that Prometheus, its rules or this program set, and the keys of an
-/// objective, beside which a slice's fields stand.
-const RESERVED: &[&str] = &[
-    "slice",
-    "window",
-    "objective",
-    "state",
-    "reason",
-    "job",
-    "instance",
-    "le",
-    "quantile",
-    "alertname",
-    "severity",
-    "owner",
+/// The keys of an objective, beside which a slice's fields stand; those that are
+/// labels as well are among [`TAKEN_LABELS`].
+const OBJECTIVE_KEYS: &[&str] = &[
     "kpi",
     "at_least",
     "at_most",
@@ -111,7 +100,7 @@ fn field(value: &Value<'_>) -> Option<Field> {
         );
         return None;
     }
-    if RESERVED.contains(&name.as_str()) {
+    if TAKEN_LABELS.contains(&name.as_str()) || OBJECTIVE_KEYS.contains(&name.as_str()) {
         value.problem_with(
             format!("`{name}` is a name of Tidegauge's or Prometheus' own"),
             "let the format give the attribute another name",

@@ -10,8 +10,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use tidegauge::event::EventTime;
 use tidegauge::kafka::Producer;
 
-use crate::support::instance::{Instance, wait_until};
+use crate::support::instance::Instance;
 use crate::support::kafka::{Kafka, free_port, unique};
+use crate::support::process::wait_until;
 
 fn now() -> EventTime {
     EventTime::from_micros(Timestamp::now().as_microsecond())
@@ -167,13 +168,17 @@ fn elements_of_dead_letters(kafka: &Kafka, topic: &str) -> Vec<String> {
         consumer.fetch_watermarks(topic, 0, Duration::from_secs(10)).expect("the end of the topic");
     (0..end)
         .map(|_| {
-            wait_until("a dead letter", Duration::from_secs(20), || {
-                let message = consumer.poll(Duration::from_millis(200))?.expect("a record");
-                let headers = message.headers().expect("headers");
-                let elements = headers.iter().find(|header| header.key == "tidegauge.elements");
-                let text = elements.and_then(|header| header.value).unwrap_or_default();
-                Some(String::from_utf8_lossy(text).into_owned())
-            })
+            wait_until(
+                Duration::from_secs(20),
+                || {
+                    let message = consumer.poll(Duration::from_millis(200))?.expect("a record");
+                    let headers = message.headers().expect("headers");
+                    let elements = headers.iter().find(|header| header.key == "tidegauge.elements");
+                    let text = elements.and_then(|header| header.value).unwrap_or_default();
+                    Some(String::from_utf8_lossy(text).into_owned())
+                },
+                || "a dead letter".to_owned(),
+            )
         })
         .collect()
 }
@@ -279,10 +284,14 @@ fn at_its_memory_limit_it_pauses_and_says_so() {
                 [run]\nmemory_limit = \"64MiB\"\n";
     let configuration = configuration(kafka, &name, "a", &topic(&name, "canonical"), rest);
     let instance = Instance::start(&configuration);
-    wait_until("the reason", Duration::from_secs(60), || {
-        let (status, text) = instance.get("/readyz")?;
-        (status == 503 && text.contains("memory is at its limit")).then_some(())
-    });
+    wait_until(
+        Duration::from_secs(60),
+        || {
+            let (status, text) = instance.get("/readyz")?;
+            (status == 503 && text.contains("memory is at its limit")).then_some(())
+        },
+        || "the reason".to_owned(),
+    );
     let metrics = instance.metrics();
     metrics.assert_balanced();
     let read = metrics.sum("tidegauge_ledger_records", &[("outcome", "read")]);
@@ -300,10 +309,14 @@ fn without_a_broker_it_says_so_and_stays_up() {
         topic("email", "canonical")
     );
     let instance = Instance::start(&configuration);
-    wait_until("the reason", Duration::from_secs(20), || {
-        let (status, text) = instance.get("/readyz")?;
-        (status == 503 && text.contains("no broker answers")).then_some(())
-    });
+    wait_until(
+        Duration::from_secs(20),
+        || {
+            let (status, text) = instance.get("/readyz")?;
+            (status == 503 && text.contains("no broker answers")).then_some(())
+        },
+        || "the reason".to_owned(),
+    );
     assert_eq!(instance.get("/healthz").map(|(status, _)| status), Some(200));
     assert_eq!(instance.metrics().one("tidegauge_ready", &[]), Some(0.0));
     let (status, log) = instance.terminate();

@@ -10,30 +10,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::kafka::free_port;
+use super::process::wait_until;
 
 /// A process, ended with this value.
 pub(crate) struct Instance {
     child: Child,
     folder: TempDir,
     pub(crate) address: String,
-}
-
-/// Waits until `look` finds something; panics with what `waits_for` says at the
-/// deadline.
-#[track_caller]
-pub(crate) fn wait_until<T>(
-    waits_for: &str,
-    deadline: Duration,
-    mut look: impl FnMut() -> Option<T>,
-) -> T {
-    let end = Instant::now() + deadline;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "waited {deadline:?} in vain for {waits_for}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 impl Instance {
@@ -134,9 +117,11 @@ impl Instance {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(sent.success(), "the signal is sent");
-        let status = wait_until("the program's end", Duration::from_secs(30), || {
-            self.child.try_wait().expect("a child")
-        });
+        let status = wait_until(
+            Duration::from_secs(30),
+            || self.child.try_wait().expect("a child"),
+            || "the program's end".to_owned(),
+        );
         (status, self.log())
     }
 }
