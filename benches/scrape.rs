@@ -104,6 +104,9 @@ fn report(series: usize) -> Report {
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),
         snapshot_took: Span::ZERO,
+        state: None,
+        duplicates: None,
+        backfill: None,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod objective;
 pub mod catalog;
 pub mod artifact;
 pub mod config;
+pub mod checkpoint;
 pub mod kafka;
 pub mod export;
 pub mod app;

@@ -257,6 +257,9 @@ impl Engine {
             other_currency: self.other_currency(),
             overfull_levels: self.store.overfull_levels(),
             snapshot_took: Span::ZERO,
+            state: None,
+            duplicates: None,
+            backfill: None,
         }
     }
 
@@ -283,6 +286,8 @@ impl Engine {
             partition,
             lag: self.progress.lag(name, partition),
             frontier: self.progress.frontier(name, partition),
+            gaps: 0,
+            lost_records: 0,
         });
         TopicReport {
             topic: name.to_string(),

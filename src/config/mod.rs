@@ -37,7 +37,9 @@ pub use load::{Disk, load, parse};
 pub use problem::{Place, Problem, ProblemList, Problems};
 pub use read::read;
 pub use secret::Secret;
-pub use spec::{Config, DeadLetterSpec, ExportSpec, KafkaSpec, LogFormat, LogSpec, TopicSpec};
+pub use spec::{
+    Config, DeadLetterSpec, ExportSpec, KafkaSpec, LogFormat, LogSpec, StateSpec, TopicSpec,
+};
 pub use suggest::did_you_mean;
 pub use summary::summary;
 pub use world::World;

@@ -165,6 +165,8 @@ fn assemble(
     let limits = service::limits(&mut root);
     let log = service::log(&mut root);
     let run = service::run(&mut root, world, path);
+    let state = service::state(&mut root, path);
+    let duplicates = service::duplicates(&mut root);
     let time = service::time(&mut root);
     let own_types = root.optional("own_types").map(|list| list.texts()).unwrap_or_default();
     root.finish();
@@ -234,6 +236,8 @@ fn assemble(
         snapshot_every: run.snapshot_every,
         decoders: run.decoders,
         memory_limit: run.memory_limit,
+        state,
+        duplicates,
         log,
         shutdown_deadline: run.shutdown_deadline,
         fingerprint,

@@ -2,14 +2,19 @@
 //! `[run]`, `[time]`.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::Secret;
+use super::files::beside;
 use super::kafka::{part_of_group, secret};
 use super::reader::{Table, Value, shown};
-use super::spec::{ExportSpec, LogFormat, LogSpec};
+use super::spec::{ExportSpec, LogFormat, LogSpec, StateSpec};
 use super::world::World;
 use crate::event::Span;
 use crate::format::Limits;
+
+/// The default directory of the state, beside the configuration file.
+const STATE_DIRECTORY: &str = "tidegauge-data";
 
 /// `[run]`.
 pub(super) struct Run {
@@ -165,6 +170,52 @@ pub(super) fn time(root: &mut Table<'_>) -> Tolerances {
     }
     table.finish();
     tolerances
+}
+
+/// Reads `[state]`; a relative directory is one beside the configuration file.
+pub(super) fn state(root: &mut Table<'_>, path: &str) -> StateSpec {
+    let place = |directory: &str| Some(PathBuf::from(beside(path, directory)));
+    let mut spec = StateSpec { directory: place(STATE_DIRECTORY), ..StateSpec::default() };
+    let Some(mut table) = root.table("state") else { return spec };
+    if let Some(text) = table.optional("directory").and_then(|value| value.text()) {
+        spec.directory = if text == "off" { None } else { place(&text) };
+    }
+    if let Some(every) =
+        span(&mut table, "checkpoint_every", Span::from_millis(100), Span::from_secs(600))
+    {
+        spec.every = every;
+    }
+    if let Some(events) =
+        table.optional("checkpoint_events").and_then(|value| value.integer(1_000, 1 << 40))
+    {
+        spec.events = events.unsigned_abs();
+    }
+    if let Some(version) =
+        table.optional("version").and_then(|value| value.integer(1, i64::from(u32::MAX)))
+    {
+        spec.version = u32::try_from(version).ok();
+    }
+    table.finish();
+    spec
+}
+
+/// Reads `[duplicates]`: how long ids are remembered, if at all.
+pub(super) fn duplicates(root: &mut Table<'_>) -> Option<Span> {
+    let mut horizon = Some(Span::from_secs(72 * 3_600));
+    let Some(mut table) = root.table("duplicates") else { return horizon };
+    if let Some(value) = table.optional("horizon") {
+        if value.text().as_deref() == Some("off") {
+            horizon = None;
+        } else if let Some(span) = value.duration() {
+            let (least, most) = (Span::from_secs(60), Span::from_secs(90 * 86_400));
+            if span < least || span > most {
+                value.problem(format!("`horizon` has to be from {least} to {most}, or \"off\""));
+            }
+            horizon = Some(span);
+        }
+    }
+    table.finish();
+    horizon
 }
 
 fn span(table: &mut Table<'_>, key: &str, least: Span, most: Span) -> Option<Span> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::Secret;
 use crate::event::Span;
@@ -37,6 +38,11 @@ pub struct Config {
     /// Bytes of resident memory at which consumption pauses; default: nine tenths of
     /// what the machine or its control group has.
     pub memory_limit: Option<u64>,
+    /// Where state is saved, and how often.
+    pub state: StateSpec,
+    /// How long ids are remembered to tell copies by; `None`: not at all. Default: 72
+    /// hours.
+    pub duplicates: Option<Span>,
     /// Threads that decode; default: one for each processor but one, at least one.
     pub decoders: usize,
     /// How logs look.
@@ -94,6 +100,26 @@ pub enum DeadLetterSpec {
     Off,
     /// They are counted and written to this topic.
     Topic(String),
+}
+
+/// Where state is saved, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateSpec {
+    /// A directory of this instance's own; `None` keeps nothing. Default:
+    /// `tidegauge-data` beside the configuration file.
+    pub directory: Option<PathBuf>,
+    /// A checkpoint is made after this time at the latest; default: one second.
+    pub every: Span,
+    /// And after so many events; default: 1,000,000.
+    pub events: u64,
+    /// The version of the format that is written; default: the newest.
+    pub version: Option<u32>,
+}
+
+impl Default for StateSpec {
+    fn default() -> Self {
+        StateSpec { directory: None, every: Span::from_secs(1), events: 1_000_000, version: None }
+    }
 }
 
 /// Where figures are served.

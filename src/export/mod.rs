@@ -19,6 +19,9 @@ mod status;
 pub use format::PageFormat;
 pub use pages::encode;
 pub use process::ProcessUse;
-pub use report::{DeadLetterReport, NotReady, PartitionReport, Report, TopicReport};
+pub use report::{
+    BackfillReport, DeadLetterReport, DuplicatesReport, NotReady, PartitionReport, Report,
+    StateReport, TopicReport,
+};
 pub use serve::serve;
 pub use site::Site;

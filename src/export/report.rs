@@ -1,6 +1,8 @@
 //! All that a page shows: one snapshot, its verdicts, and the state of the
 //! pipeline behind them, at one moment.
 
+use std::sync::Arc;
+
 use crate::admit::{Ledger, RecentLedger};
 use crate::event::{EventTime, Span};
 use crate::kpi::{KpiSnapshot, MeasureIndex, SliceIndex};
@@ -39,6 +41,59 @@ pub struct Report {
     pub overfull_levels: Vec<(SliceIndex, MeasureIndex)>,
     /// How long the snapshot took.
     pub snapshot_took: Span,
+    /// The saved state; `None` where none is kept.
+    pub state: Option<StateReport>,
+    /// The ids that are remembered; `None` where duplicates are not looked for.
+    pub duplicates: Option<DuplicatesReport>,
+    /// What is filled from the topics for new declarations; `None` when there was
+    /// nothing to fill since the process started.
+    pub backfill: Option<BackfillReport>,
+}
+
+/// How the checkpoints are doing.
+#[derive(Debug, Clone)]
+pub struct StateReport {
+    /// The moment of the newest durable checkpoint; `None` before the first.
+    pub saved_at: Option<EventTime>,
+    /// The same with its topics' ledgers, in order of names: what the counters
+    /// export, so that none ever goes back.
+    pub durable: Arc<[(String, Ledger)]>,
+    /// Checkpoints made durable by this process.
+    pub checkpoints: u64,
+    /// Bytes written by this process, of all checkpoints.
+    pub written_bytes: u64,
+    /// Bytes of the newest durable checkpoint.
+    pub checkpoint_bytes: u64,
+    /// How long writing it took, the wait for the disk included.
+    pub checkpoint_took: Span,
+    /// Bytes on the disk.
+    pub disk_bytes: u64,
+    /// Why nothing can be written, and consumption is paused; `None` while it can.
+    pub blocked: Option<String>,
+}
+
+/// The ids by which copies are told.
+#[derive(Debug, Clone, Copy)]
+pub struct DuplicatesReport {
+    /// How many are remembered.
+    pub ids: u64,
+    /// Bytes of memory that they take.
+    pub bytes: u64,
+    /// How long an id is remembered at least.
+    pub horizon: Span,
+}
+
+/// How far the filling of new declarations from the topics has come.
+#[derive(Debug, Clone, Copy)]
+pub struct BackfillReport {
+    /// Measures of slices that are being filled.
+    pub columns: u64,
+    /// Records read for it.
+    pub done_records: u64,
+    /// Records to read in all, as far as the brokers said.
+    pub total_records: u64,
+    /// Whether all are filled.
+    pub finished: bool,
 }
 
 /// One topic's ledgers and partitions.
@@ -63,6 +118,11 @@ pub struct PartitionReport {
     pub lag: Option<u64>,
     /// The moment up to which it is known to be read.
     pub frontier: Option<EventTime>,
+    /// How often records were missing from it: deleted before they were read, or the
+    /// topic was created anew.
+    pub gaps: u64,
+    /// Records that were missing, as far as offsets tell.
+    pub lost_records: u64,
 }
 
 /// Dead letters since the process started.
@@ -93,6 +153,8 @@ pub enum NotReady {
     DeadLettersBlocked,
     /// Memory is at its limit.
     MemoryFull,
+    /// The state cannot be written.
+    StateBlocked,
     /// The process is stopping.
     Stopping,
     /// The engine has published nothing for a while; said by the pages themselves.
@@ -101,7 +163,7 @@ pub enum NotReady {
 
 impl NotReady {
     /// All of them.
-    pub const ALL: [NotReady; 9] = [
+    pub const ALL: [NotReady; 10] = [
         NotReady::Starting,
         NotReady::NoTopic,
         NotReady::BrokerDown,
@@ -109,6 +171,7 @@ impl NotReady {
         NotReady::Incomplete,
         NotReady::DeadLettersBlocked,
         NotReady::MemoryFull,
+        NotReady::StateBlocked,
         NotReady::Stopping,
         NotReady::Stalled,
     ];
@@ -123,6 +186,7 @@ impl NotReady {
             NotReady::Incomplete => "incomplete",
             NotReady::DeadLettersBlocked => "dead_letters_blocked",
             NotReady::MemoryFull => "memory_full",
+            NotReady::StateBlocked => "state_blocked",
             NotReady::Stopping => "stopping",
             NotReady::Stalled => "stalled",
         }
@@ -143,6 +207,9 @@ impl NotReady {
             }
             NotReady::MemoryFull => {
                 "memory is at its limit, so consumption is paused: lower the caps or the windows, or raise `memory_limit`"
+            }
+            NotReady::StateBlocked => {
+                "the state cannot be written, so consumption is paused: is the disk full, and may this process write to it?"
             }
             NotReady::Stopping => "stopping",
             NotReady::Stalled => {

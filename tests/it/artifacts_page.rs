@@ -53,6 +53,9 @@ pub(crate) fn page(
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),
         snapshot_took: Span::from_millis(3),
+        state: None,
+        duplicates: None,
+        backfill: None,
     };
     let process = ProcessUse { resident_bytes: Some(50_000_000), cpu_seconds: Some(12.5) };
     encode(&site, Some(&report), &not_ready, process, PageFormat::Text)
@@ -119,6 +122,12 @@ fn topic(now: EventTime) -> TopicReport {
     ledger.events.counted = 1_000;
     let mut recent = RecentLedger::default();
     recent.add(now, &ledger);
-    let partition = PartitionReport { partition: 0, lag: Some(0), frontier: Some(now) };
+    let partition = PartitionReport {
+        partition: 0,
+        lag: Some(0),
+        frontier: Some(now),
+        gaps: 0,
+        lost_records: 0,
+    };
     TopicReport { topic: "mail".to_owned(), ledger, recent, partitions: vec![partition] }
 }

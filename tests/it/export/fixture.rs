@@ -406,6 +406,8 @@ fn topic(name: &str, read: u64, moment: EventTime, lags: &[Option<u64>]) -> Topi
         partition: partition as i32,
         lag: *lag,
         frontier: Some(moment - Span::from_secs(i64::from(lag.is_none()) * 20)),
+        gaps: 0,
+        lost_records: 0,
     });
     TopicReport { topic: name.to_owned(), ledger, recent, partitions: partitions.collect() }
 }
@@ -435,6 +437,9 @@ pub(super) fn story(site: &Site, step: i64) -> Report {
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),
         snapshot_took: Span::from_millis(12),
+        state: None,
+        duplicates: None,
+        backfill: None,
     }
 }
 
