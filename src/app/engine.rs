@@ -305,7 +305,7 @@ mod tests {
     use crate::aggregate::HashKey;
     use crate::app::decoding::LedgerPart;
     use crate::event::Vocabulary;
-    use crate::kafka::Position;
+    use crate::kafka::{GapReason, Position};
     use crate::kpi::Declarations;
 
     fn engine(committed: i64) -> Engine {
@@ -326,6 +326,8 @@ mod tests {
             first_offset: 0,
             covered_from: None,
             committed: Some(committed),
+            topic_id: None,
+            resumed: false,
         };
         engine.partition(&start, at(0));
         engine
@@ -366,6 +368,9 @@ mod tests {
             from_offset: 1_200,
             to_offset: 0,
             covered_from: None,
+            reason: GapReason::Recreated,
+            lost: None,
+            topic_id: None,
         };
         engine.gap(&gap, at(3));
         may_commit(&engine, None, 0);

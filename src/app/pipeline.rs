@@ -218,6 +218,7 @@ impl EngineThread {
     fn said(&mut self, said: SourceEvent) {
         let now = clock::now();
         match said {
+            SourceEvent::Cluster(id) => tracing::debug!(%id, "the cluster"),
             SourceEvent::Found { topic, partitions } => {
                 self.engine.found(&topic, &partitions, now);
             }
@@ -229,7 +230,7 @@ impl EngineThread {
             SourceEvent::Gap(gap) => {
                 tracing::error!(
                     topic = %gap.topic, partition = gap.partition,
-                    from = gap.from_offset, to = gap.to_offset,
+                    from = gap.from_offset, to = gap.to_offset, reason = gap.reason.name(),
                     "records were deleted before they could be read: coverage begins behind the gap"
                 );
                 self.engine.gap(&gap, now);

@@ -16,7 +16,7 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::topic_partition_list::Offset;
 
 use super::client::{Consumer, REQUEST_TIMEOUT, Refusal, refusal};
-use super::events::{Gap, SourceEvent};
+use super::events::{Gap, GapReason, SourceEvent};
 use super::lookup;
 use super::settings::{SourceSettings, StartAt, TopicPattern};
 use super::shared::{Key, Note, Shared, lock};
@@ -373,12 +373,20 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                 if (first..=end).contains(&from_offset) {
                     continue;
                 }
+                let (reason, lost) = if from_offset < first {
+                    (GapReason::Retention, u64::try_from(first - from_offset).ok())
+                } else {
+                    (GapReason::BeyondEnd, None)
+                };
                 gaps.push(Gap {
                     topic: Arc::clone(&topic),
                     partition,
                     from_offset,
                     to_offset: first,
                     covered_from: None,
+                    reason,
+                    lost,
+                    topic_id: None,
                 });
             }
             if gaps.iter().any(|gap| gap.to_offset > 0) {

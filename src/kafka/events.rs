@@ -13,6 +13,9 @@ use super::RecordBatch;
 /// What a source says.
 #[derive(Debug)]
 pub enum SourceEvent {
+    /// The id of the cluster that answers. Said once, before anything is said of any
+    /// partition; not at all where the brokers give none.
+    Cluster(String),
     /// Records, in the order of their offsets within each partition.
     Batch(RecordBatch),
     /// Partitions exist and are going to be read, as soon as it is known from where:
@@ -33,7 +36,8 @@ pub enum SourceEvent {
         /// Its number.
         partition: i32,
     },
-    /// Records were deleted before they could be read.
+    /// Records were deleted before they could be read. What is said of a partition that
+    /// was resumed follows its start at once.
     Gap(Gap),
     /// The ends of partitions as the brokers said them.
     Ends {
@@ -85,10 +89,44 @@ pub struct PartitionStart {
     pub covered_from: Option<EventTime>,
     /// The offset that was committed under the instance's group id before.
     pub committed: Option<i64>,
+    /// The id that the brokers gave the topic when it was created, as base64; `None`
+    /// where they give none. One that is resumed keeps what is known of it.
+    pub topic_id: Option<String>,
+    /// It goes on where the settings' [`super::SourceSettings::resume`] say that an
+    /// earlier run stood; where that is no longer possible, a [`Gap`] follows.
+    pub resumed: bool,
 }
 
-/// Records between two offsets were deleted before they could be read: retention
-/// was faster, or the topic was created anew.
+/// Why records are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GapReason {
+    /// Retention, or somebody, deleted the oldest records of the log before they were
+    /// read.
+    Retention,
+    /// The topic was deleted and created again: these are other records.
+    Recreated,
+    /// The log ends before the offset that would be next: the topic was created anew, or
+    /// a broker lost the end of its log.
+    BeyondEnd,
+}
+
+impl GapReason {
+    /// All of them.
+    pub const ALL: [GapReason; 3] =
+        [GapReason::Retention, GapReason::Recreated, GapReason::BeyondEnd];
+
+    /// Its name in labels, reports and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            GapReason::Retention => "retention",
+            GapReason::Recreated => "recreated",
+            GapReason::BeyondEnd => "beyond_end",
+        }
+    }
+}
+
+/// Records were deleted before they could be read; reading goes on at the first one
+/// that the log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
     /// Its topic.
@@ -99,8 +137,15 @@ pub struct Gap {
     pub from_offset: i64,
     /// The offset at which reading goes on.
     pub to_offset: i64,
-    /// From when on everything was read, now; `None` when the log begins at offset 0.
+    /// From when on everything was read, now.
     pub covered_from: Option<EventTime>,
+    /// Why.
+    pub reason: GapReason,
+    /// Offsets that hold nothing any more, none of which was read: an upper bound of the
+    /// records lost, since markers and compaction leave holes. `None` where nobody knows.
+    pub lost: Option<u64>,
+    /// The topic's id, now.
+    pub topic_id: Option<String>,
 }
 
 /// A partition's end beside how far it was read.

@@ -81,6 +81,8 @@ pub(super) fn starts(
             first_offset,
             covered_from: None,
             committed: committed.get(partition).copied(),
+            topic_id: None,
+            resumed: false,
         });
     }
     let above = |s: &PartitionStart| s.start_offset > s.first_offset;
@@ -187,6 +189,8 @@ mod tests {
                 first_offset,
                 covered_from: None,
                 committed: None,
+                topic_id: None,
+                resumed: false,
             };
             coverage(&start, at, oldest).map(|time| time.micros() / 1_000_000)
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
@@ -25,6 +26,10 @@ pub struct SourceSettings {
     /// Where partitions begin that are there at the first look; later ones are read
     /// from their beginning.
     pub start: StartAt,
+    /// Where an earlier run stood, by topic and partition. Partitions of a topic that is
+    /// here which are not here themselves are new: they are read from their beginning.
+    /// Topics that are not here start as `start` says.
+    pub resume: BTreeMap<(Arc<str>, i32), Resume>,
     /// A batch holds at most this many records.
     pub batch_records: usize,
     /// A batch is sent on when it reaches this many bytes.
@@ -51,6 +56,7 @@ impl SourceSettings {
             topics,
             excluded_topics: Vec::new(),
             start,
+            resume: BTreeMap::new(),
             batch_records: 1_000,
             batch_bytes: 1 << 20,
             channel_batches: 16,
@@ -70,6 +76,17 @@ impl fmt::Debug for SourceSettings {
             .field("start", &self.start)
             .finish_non_exhaustive()
     }
+}
+
+/// Where an earlier run stood in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// The offset after the last record that is folded.
+    pub next_offset: i64,
+    /// From when on everything was read.
+    pub covered_from: Option<EventTime>,
+    /// The topic's id then, if it was known.
+    pub topic_id: Option<String>,
 }
 
 /// Where a partition that exists at the first look begins.

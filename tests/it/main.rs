@@ -14,6 +14,7 @@ mod export;
 mod formats;
 mod kafka;
 mod kafka_dead_letters;
+mod kafka_network;
 mod layers;
 mod recount;
 mod recount_model;

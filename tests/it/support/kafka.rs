@@ -6,7 +6,7 @@
 //! shared one with the test process (it watches its standard input).
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -22,6 +22,8 @@ use tempfile::TempDir;
 
 use tidegauge::event::EventTime;
 use tidegauge::kafka::Producer;
+
+use super::proxy::Proxy;
 
 /// Waits until `ready` gives something, and fails with `what` after half a minute.
 pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
@@ -45,6 +47,11 @@ pub(crate) fn unique(name: &str) -> String {
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
+}
+
+/// A loopback address whose port was free a moment ago, for a [`Proxy`] to point at.
+pub(crate) fn free_address() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
 /// Kafka's jars, fetched once if they are missing.
@@ -99,17 +106,35 @@ impl Kafka {
         kafka
     }
 
+    /// Starts a broker that has a second listener behind the proxy, which must point at
+    /// a port that is free. A client that begins at the proxy's address is sent there
+    /// again by the broker, so that all its connections pass the proxy; everything
+    /// that the harness itself does goes straight to the broker.
+    pub(crate) fn start_behind(proxy: &Proxy) -> Kafka {
+        let mut kafka = Kafka::formatted_behind(&[], Some(proxy));
+        kafka.launch();
+        kafka
+    }
+
     /// A broker on its port that does not run yet; `extra` lines are added to its
     /// properties.
     pub(crate) fn formatted(extra: &[&str]) -> Kafka {
+        Kafka::formatted_behind(extra, None)
+    }
+
+    /// As [`Kafka::formatted`], with a listener behind the proxy if there is one.
+    pub(crate) fn formatted_behind(extra: &[&str], proxy: Option<&Proxy>) -> Kafka {
         let folder = tempfile::tempdir().expect("a folder for the broker");
         let (port, sasl_port, controller) = (free_port(), free_port(), free_port());
+        let outside = |address: SocketAddr| format!(",OUTSIDE://{address}");
+        let listener = proxy.map(|proxy| outside(proxy.target())).unwrap_or_default();
+        let advertised = proxy.map(|proxy| outside(proxy.address())).unwrap_or_default();
         let mut properties = format!(
             "process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller}{listener}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port}{advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,OUTSIDE:PLAINTEXT
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 inter.broker.listener.name=PLAINTEXT

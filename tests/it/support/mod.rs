@@ -10,4 +10,6 @@ pub(crate) mod instance;
 pub(crate) mod kafka;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod proxy;
+pub(crate) mod reading;
 pub(crate) mod webhook;
