@@ -1,8 +1,8 @@
 //! Alert rules on the service itself: is it there, is it fresh, does what comes in
 //! make sense.
 //!
-//! Ledgers count since the start of a process and leap when history is read again,
-//! so everything here looks at the last five minutes by record time.
+//! What comes in is judged by the last five minutes by record time, which is the same
+//! on every replica and after every restart; the ledgers themselves may leap.
 
 use super::rule::Rule;
 use crate::catalog::{self, Family};
@@ -10,6 +10,8 @@ use crate::event::Span;
 use crate::objective::Severity;
 
 const MINUTE: i64 = 60;
+/// Of fewer events in five minutes a share says nothing.
+const FEW_EVENTS: u32 = 100;
 /// Figures older than this are called stale; verdicts are `unknown` from one minute.
 const STALE_SECONDS: i64 = 120;
 
@@ -24,7 +26,11 @@ struct ServiceRule {
 
 /// All of them, the loudest first.
 pub(super) fn rules() -> Vec<Rule> {
-    [liveness(), source(), ingest(), figures()].into_iter().flatten().map(Rule::from).collect()
+    [liveness(), source(), state(), ingest(), figures()]
+        .into_iter()
+        .flatten()
+        .map(Rule::from)
+        .collect()
 }
 
 impl From<ServiceRule> for Rule {
@@ -46,7 +52,13 @@ impl From<ServiceRule> for Rule {
 
 /// Fills in the families that a text asks for when it is rendered.
 fn with_names(text: &str) -> String {
-    text.replace("$NOT_READY", catalog::NOT_READY.name).replace("$COVERAGE", catalog::COVERAGE.name)
+    [
+        ("$NOT_READY", &catalog::NOT_READY),
+        ("$COVERAGE", &catalog::COVERAGE),
+        ("$LOST_RECORDS", &catalog::PARTITION_LOST),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (place, family)| text.replace(place, family.name))
 }
 
 fn minutes(minutes: i64) -> Span {
@@ -172,6 +184,85 @@ fn source() -> Vec<ServiceRule> {
     ]
 }
 
+/// Where a count is higher than an hour ago. `increase` alone would not see a series
+/// that begins above 0, nor one that rose while nothing was scraped.
+fn grew_within_an_hour(family: &Family) -> String {
+    let name = family.name;
+    format!(
+        "increase({name}[1h]) > 0\nor\n{name} > (last_over_time({name}[1h] offset 1h) or 0 * {name})"
+    )
+}
+
+fn state() -> Vec<ServiceRule> {
+    let blocked = name(&catalog::STATE_BLOCKED);
+    let saved = name(&catalog::STATE_SAVED);
+    let started = name(&catalog::START_TIME);
+    let interval = name(&catalog::STATE_INTERVAL);
+    let running = name(&catalog::BACKFILL_RUNNING);
+    let records = name(&catalog::BACKFILL_RECORDS);
+    vec![
+        ServiceRule {
+            alert: "TidegaugeStateBlocked",
+            severity: Severity::Critical,
+            hold: minutes(1),
+            expr: format!("{blocked} == 1"),
+            summary: "{{ $labels.instance }} has paused: it cannot write its state",
+            description: "Nothing is read until it can, so that nothing is lost or counted twice. \
+                          Its log and its status page have the error. Is the disk full, or \
+                          mounted read-only, and may the process write to its directory? It goes \
+                          on by itself as soon as there is room: no restart is needed.",
+        },
+        ServiceRule {
+            alert: "TidegaugeCheckpointsOld",
+            severity: Severity::Warning,
+            hold: minutes(1),
+            // Before the first checkpoint the start of the process stands for it.
+            expr: format!(
+                "(time() - ({saved} or {started} and on (job, instance) {blocked}))\n\
+                 > on (job, instance) ({MINUTE} + 2 * {interval})\n\
+                 unless on (job, instance) {blocked} == 1"
+            ),
+            summary: "{{ $labels.instance }} has saved nothing for {{ $value | humanizeDuration }}",
+            description: "The figures stay right; but after a crash it would have to read again \
+                          all that came since. Compare how long a checkpoint takes with the time \
+                          between two of them: is the disk slow, or shared with something that \
+                          writes a lot?",
+        },
+        ServiceRule {
+            alert: "TidegaugeRecordsLost",
+            severity: Severity::Warning,
+            hold: Span::ZERO,
+            expr: format!(
+                "count by (job, instance, topic) (\n{}\n)",
+                grew_within_an_hour(&catalog::PARTITION_GAPS)
+            ),
+            summary: "Records of topic {{ $labels.topic }} were gone before {{ $labels.instance }} read them",
+            description: LOST_TEXT,
+        },
+        ServiceRule {
+            alert: "TidegaugeBackfillStuck",
+            severity: Severity::Low,
+            hold: minutes(15),
+            expr: format!(
+                "max by (job, instance) (changes({records}{{state=\"done\"}}[15m])) == 0\n\
+                 and on (job, instance) {running} == 1"
+            ),
+            summary: "{{ $labels.instance }} does not get on with filling new declarations",
+            description: "It has read nothing for it in a quarter of an hour. What is new stays \
+                          unknown meanwhile; all else is as it should be. Can the brokers serve \
+                          old records, and does the log name a topic? A restart begins it anew.",
+        },
+    ]
+}
+
+const LOST_TEXT: &str = "In the last hour, on {{ printf `%.0f` $value }} of its partitions: \
+    retention deleted them before they were read, or the topic was deleted and created again. \
+    They are missing from the figures, and the coverage of the windows says so. Lost since the \
+    state began, as far as offsets tell: {{ range printf \
+    `sum by (instance) ($LOST_RECORDS{job=%q,instance=%q,topic=%q})` $labels.job \
+    $labels.instance $labels.topic | query }}{{ printf `%.0f` .Value }}{{ else }}unknown{{ end }}. \
+    If the lag is high, read faster or keep the topic longer before more goes.";
+
 fn ingest() -> Vec<ServiceRule> {
     let recent = |family: &Family, outcome: &str| {
         format!("max by (topic) ({}{{outcome=\"{outcome}\"}}) > 0", family.name)
@@ -224,6 +315,23 @@ fn ingest() -> Vec<ServiceRule> {
                           twenty, lie too far from the time of their record and do not count. Is \
                           a clock wrong, a time zone lost, or the unit of a time mistaken?",
         },
+        ServiceRule {
+            alert: "TidegaugeDuplicatesHigh",
+            severity: Severity::Low,
+            hold: minutes(10),
+            expr: format!(
+                "max by (topic) ({0}{{outcome=\"duplicate\"}} / on (job, instance, topic) \
+                 {0}{{outcome=\"decoded\"}}) > 0.2\n\
+                 and on (topic) max by (topic) ({0}{{outcome=\"decoded\"}}) >= {FEW_EVENTS}",
+                events.name
+            ),
+            summary: "{{ $value | humanizePercentage }} of the events of topic {{ $labels.topic }} are copies",
+            description: "They have an id that was seen before, and are left out: the figures stay \
+                          right. For ten minutes more than one in five: does a producer send \
+                          everything twice, is history being replayed, or is one id given to many \
+                          different events? In the last case events are missing from the figures: \
+                          compare a few records with the same id.",
+        },
     ]
 }
 
@@ -247,6 +355,30 @@ fn figures() -> Vec<ServiceRule> {
             expr: format!("min by (slice) (max by (slice, window) ({coverage})) < 0.99"),
             summary: "Windows of slice {{ $labels.slice }} reach back beyond what was read",
             description: COVERAGE_TEXT,
+        },
+        ServiceRule {
+            alert: "TidegaugeOtherCurrency",
+            severity: Severity::Low,
+            hold: minutes(5),
+            expr: format!(
+                "count by (measure) (\n{}\n)",
+                grew_within_an_hour(&catalog::OTHER_CURRENCY)
+            ),
+            summary: "Amounts in another currency are left out of {{ $labels.measure }}",
+            description: "Money is never added across currencies, so the measure lacks what came \
+                          in another one. Declare a measure for that currency beside it, or have \
+                          the source send the currency that is declared.",
+        },
+        ServiceRule {
+            alert: "TidegaugeLevelOverfull",
+            severity: Severity::Low,
+            hold: minutes(5),
+            expr: format!("max by (slice, measure) ({}) == 1", name(&catalog::OVERFULL_LEVEL)),
+            summary: "The level {{ $labels.measure }} has no figure in slice {{ $labels.slice }}",
+            description: "A level is the sum of the newest amounts of its keys, and one of its \
+                          values has more keys than are kept. Do its events have a `key` that \
+                          names a thing, such as a list or an account, and not a person or a \
+                          message?",
         },
     ]
 }

@@ -16,6 +16,8 @@ use crate::kpi::{KpiSpec, MeasureSpec, Unit};
 pub enum Kind {
     /// May go up and down.
     Gauge,
+    /// Only goes up, but for a reset; its name ends in `_total`.
+    Counter,
     /// Always 1; says something in its labels.
     Info,
 }
@@ -27,7 +29,7 @@ pub struct Family {
     pub name: &'static str,
     /// How to read it.
     pub kind: Kind,
-    /// The unit, which then ends the name; empty for none.
+    /// The unit, which then ends the name, but for a counter's `_total`; empty for none.
     pub unit: &'static str,
     /// One sentence for an operator.
     pub help: &'static str,
@@ -35,6 +37,24 @@ pub struct Family {
     pub labels: &'static [&'static str],
     /// Whether the labels of a slice (`slice` and its fields) come with it.
     pub sliced: bool,
+}
+
+impl Family {
+    /// The name under which OpenMetrics describes the family: that of its samples
+    /// without the suffix that a counter's and an info's samples carry.
+    pub fn described_name(&self) -> &'static str {
+        described_name(self.name, self.kind)
+    }
+}
+
+/// See [`Family::described_name`].
+pub fn described_name(name: &str, kind: Kind) -> &str {
+    let suffix = match kind {
+        Kind::Gauge => "",
+        Kind::Counter => "_total",
+        Kind::Info => "_info",
+    };
+    name.strip_suffix(suffix).unwrap_or(name)
 }
 
 macro_rules! families {
@@ -77,6 +97,8 @@ families! {
         "The declared target, in the KPI's unit: bound is `min` or `max`.";
     OBJECTIVE_INFO = Info "tidegauge_objective_info" "" ["objective", "kpi", "slice", "window", "owner", "severity", "serves"], false,
         "What is declared of an objective.";
+    KPI_COVERAGE = Gauge "tidegauge_kpi_coverage_ratio" "ratio" ["kpi", "slice", "window"], false,
+        "The share of a window's span that was read for a KPI; only for KPIs that have less of it than their slice, such as new ones.";
     SLICE_SERIES = Gauge "tidegauge_slice_series" "" ["slice"], false,
         "Values of a slice that have series of their own.";
     SLICE_SERIES_LIMIT = Gauge "tidegauge_slice_series_limit" "" ["slice"], false,
@@ -86,15 +108,21 @@ families! {
     SLICE_FOLDED_EVENTS = Gauge "tidegauge_slice_folded_events" "" ["slice"], false,
         "Events held in the series `__other__` of a slice.";
     OTHER_CURRENCY = Gauge "tidegauge_other_currency_events" "" ["measure"], false,
-        "Events since this process started that a measure of money left out because they are in another currency.";
+        "Events since the state began (or the process, where none is saved) that a measure of money left out because they are in another currency.";
     OVERFULL_LEVEL = Gauge "tidegauge_overfull_level" "" ["slice", "measure"], false,
         "1 for a level without a figure because one of its values has more keys than are kept.";
     LEDGER_RECORDS = Gauge "tidegauge_ledger_records" "" ["topic", "outcome", "reason"], false,
-        "Records since this process started, by what became of them; outcome `read` is all of them.";
+        "Records since the state began (or the process, where none is saved), by what became of them; live, so that it may go back over a crash; outcome `read` is the sum of the others.";
     LEDGER_EVENTS = Gauge "tidegauge_ledger_events" "" ["topic", "outcome", "reason"], false,
-        "Events since this process started, by what became of them; outcome `decoded` is all of them.";
-    UNIDENTIFIED = Gauge "tidegauge_unidentified_events" "" ["topic"], false,
-        "Events since this process started that counted without an id, so that copies could not be told.";
+        "Events since the state began (or the process, where none is saved), by what became of them; live, so that it may go back over a crash; outcome `decoded` is the sum of the others.";
+    LEDGER_UNIDENTIFIED = Gauge "tidegauge_ledger_unidentified_events" "" ["topic"], false,
+        "Events since the state began (or the process, where none is saved) that counted without an id, so that copies could not be told; live, so that it may go back over a crash.";
+    RECORDS = Counter "tidegauge_records_total" "" ["topic", "outcome", "reason"], false,
+        "Records by what became of them, as of the newest checkpoint on the disk: never goes back over a crash; the sum over all outcomes is what was read.";
+    EVENTS = Counter "tidegauge_events_total" "" ["topic", "outcome", "reason"], false,
+        "Events by what became of them, as of the newest checkpoint on the disk: never goes back over a crash; the sum over all outcomes is what was decoded.";
+    UNIDENTIFIED = Counter "tidegauge_unidentified_events_total" "" ["topic"], false,
+        "Events that counted without an id, so that copies could not be told, as of the newest checkpoint on the disk.";
     RECENT_RECORDS = Gauge "tidegauge_recent_records" "" ["topic", "outcome"], false,
         "Records with a timestamp in the last five minutes, by what became of them.";
     RECENT_EVENTS = Gauge "tidegauge_recent_events" "" ["topic", "outcome"], false,
@@ -103,6 +131,10 @@ families! {
         "Records of a partition that are not folded yet; absent while the broker does not say.";
     FRONTIER = Gauge "tidegauge_partition_frontier_timestamp_seconds" "seconds" ["topic", "partition"], false,
         "The moment up to which a partition is known to be read.";
+    PARTITION_GAPS = Counter "tidegauge_partition_gaps_total" "" ["topic", "partition"], false,
+        "How often records of a partition were gone before they were read, or its topic was created anew.";
+    PARTITION_LOST = Counter "tidegauge_partition_lost_records_total" "records" ["topic", "partition"], false,
+        "Records of a partition that were gone before they were read, as far as offsets tell.";
     COVERED_FROM = Gauge "tidegauge_covered_from_timestamp_seconds" "seconds" [], false,
         "The moment from which everything was read; absent where the topics were read from their beginning.";
     TOPIC_MISSING = Gauge "tidegauge_topic_missing" "" ["topic"], false,
@@ -113,6 +145,34 @@ families! {
         "Dead letters since this process started: `written` are acknowledged, `pending` are not yet.";
     DEAD_LETTERS_BLOCKED = Gauge "tidegauge_dead_letters_blocked" "" [], false,
         "1 while the dead-letter topic refuses and consumption is therefore paused.";
+    STATE_SAVED = Gauge "tidegauge_state_saved_timestamp_seconds" "seconds" [], false,
+        "The moment of the newest checkpoint on the disk: after a crash reading goes on from there.";
+    STATE_INTERVAL = Gauge "tidegauge_state_checkpoint_interval_seconds" "seconds" [], false,
+        "How often a checkpoint is declared to be made at the latest.";
+    STATE_CHECKPOINTS = Counter "tidegauge_state_checkpoints_total" "" [], false,
+        "Checkpoints that this process brought to the disk.";
+    STATE_WRITTEN = Counter "tidegauge_state_written_bytes_total" "bytes" [], false,
+        "Bytes that this process wrote for checkpoints.";
+    STATE_CHECKPOINT_BYTES = Gauge "tidegauge_state_checkpoint_bytes" "bytes" [], false,
+        "Bytes of the newest checkpoint.";
+    STATE_CHECKPOINT_SECONDS = Gauge "tidegauge_state_checkpoint_duration_seconds" "seconds" [], false,
+        "How long writing the newest checkpoint took, the wait for the disk included.";
+    STATE_DISK = Gauge "tidegauge_state_disk_bytes" "bytes" [], false,
+        "Bytes that the state takes on the disk.";
+    STATE_BLOCKED = Gauge "tidegauge_state_blocked" "" [], false,
+        "1 while the state cannot be written and consumption is therefore paused.";
+    REMEMBERED_IDS = Gauge "tidegauge_remembered_ids" "" [], false,
+        "Ids of events that are remembered, by which copies are told.";
+    REMEMBERED_IDS_BYTES = Gauge "tidegauge_remembered_ids_bytes" "bytes" [], false,
+        "Memory that the remembered ids take.";
+    DUPLICATE_HORIZON = Gauge "tidegauge_duplicate_horizon_seconds" "seconds" [], false,
+        "How long an id is remembered at least, by the time of the record in which it was first seen.";
+    BACKFILL_RUNNING = Gauge "tidegauge_backfill_running" "" [], false,
+        "1 while new declarations are being filled from the topics, 0 when all are.";
+    BACKFILL_COLUMNS = Gauge "tidegauge_backfill_columns" "" [], false,
+        "Measures of slices that are, or were, filled from the topics since this process started.";
+    BACKFILL_RECORDS = Gauge "tidegauge_backfill_records" "records" ["state"], false,
+        "Records for the filling of new declarations: `done` are read, `remaining` are not yet.";
     SNAPSHOT_SECONDS = Gauge "tidegauge_snapshot_duration_seconds" "seconds" [], false,
         "How long the newest snapshot took to make.";
     START_TIME = Gauge "tidegauge_start_time_seconds" "seconds" [], false,
@@ -123,7 +183,7 @@ families! {
         "The fingerprint of the declarations: equal on replicas that compute the same.";
     MEMORY = Gauge "tidegauge_resident_memory_bytes" "bytes" [], false,
         "Memory that this process holds.";
-    CPU = Gauge "tidegauge_cpu_seconds" "seconds" [], false,
+    CPU = Counter "tidegauge_cpu_seconds_total" "seconds" [], false,
         "Processor time that this process has used.";
 }
 

@@ -11,9 +11,12 @@ pub(super) fn check(
     measures: (&[Declared<'_>], &[Option<MeasureSpec>]),
     kpis: (&[Declared<'_>], &[Option<KpiSpec>]),
 ) {
+    // OpenMetrics describes a counter without the suffix of its samples, so that name is
+    // taken too.
     let mut taken: BTreeMap<String, String> = FAMILIES
         .iter()
-        .map(|family| (family.name.to_owned(), "a metric of Tidegauge itself".to_owned()))
+        .flat_map(|family| [family.name, family.described_name()])
+        .map(|name| (name.to_owned(), "a metric of Tidegauge itself".to_owned()))
         .collect();
     let measures = measures.0.iter().zip(measures.1).filter_map(|(declared, spec)| {
         let spec = spec.as_ref()?;

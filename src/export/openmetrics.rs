@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use crate::catalog::Kind;
+use crate::catalog::{self, Kind};
 use crate::export::model::Family;
 
 /// The line that ends every page.
@@ -19,10 +19,11 @@ pub(super) fn encode(family: &Family, page: &mut String) {
         return;
     }
     let sample_name = family.proto.name();
-    // An info family is named without the suffix that its samples carry.
-    let (name, kind) = match family.kind {
-        Kind::Gauge => (sample_name, "gauge"),
-        Kind::Info => (sample_name.strip_suffix("_info").unwrap_or(sample_name), "info"),
+    let name = catalog::described_name(sample_name, family.kind);
+    let kind = match family.kind {
+        Kind::Gauge => "gauge",
+        Kind::Counter => "counter",
+        Kind::Info => "info",
     };
     push(page, &["# TYPE ", name, " ", kind, "\n"]);
     if !family.unit.is_empty() {
@@ -43,8 +44,12 @@ pub(super) fn encode(family: &Family, page: &mut String) {
         if separator == "," {
             page.push('}');
         }
+        let value = match family.kind {
+            Kind::Gauge | Kind::Info => metric.get_gauge().get_value(),
+            Kind::Counter => metric.get_counter().get_value(),
+        };
         // Writing to a string cannot fail.
-        let _ = writeln!(page, " {}", metric.get_gauge().get_value());
+        let _ = writeln!(page, " {value}");
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Report {
 /// How the checkpoints are doing.
 #[derive(Debug, Clone)]
 pub struct StateReport {
+    /// How often one is made at the latest, as declared.
+    pub every: Span,
     /// The moment of the newest durable checkpoint; `None` before the first.
     pub saved_at: Option<EventTime>,
     /// The same with its topics' ledgers, in order of names: what the counters

@@ -15,6 +15,8 @@ pub(super) fn board() -> Board {
     now(&mut board);
     freshness(&mut board);
     ingest(&mut board);
+    state(&mut board);
+    duplicates(&mut board);
     figures(&mut board);
     process(&mut board);
     board
@@ -65,6 +67,21 @@ fn now(board: &mut Board) {
             bad_from_one,
         ),
         (
+            "State blocked",
+            "1 while consumption is paused because the state cannot be written.",
+            or_zero(&format!("max({})", all(&catalog::STATE_BLOCKED))),
+            bad_from_one,
+        ),
+        (
+            "Partitions with losses",
+            "Records were gone before they were read, within the last day.",
+            or_zero(&format!(
+                "count(max by (topic, partition) (increase({}[1d])) > 0)",
+                all(&catalog::PARTITION_GAPS)
+            )),
+            bad_from_one,
+        ),
+        (
             "Configurations",
             "More than one means that replicas disagree.",
             format!("count(count by (fingerprint) ({}))", all(&catalog::CONFIG_INFO)),
@@ -72,7 +89,7 @@ fn now(board: &mut Board) {
         ),
     ];
     for (title, help, expr, colours) in stats {
-        board.add(Panel::new(Shape::Stat, title, help).ask(expr, title).colours(colours), 4, 4);
+        board.add(Panel::new(Shape::Stat, title, help).ask(expr, title).colours(colours), 3, 4);
     }
     let reasons =
         or_zero(&format!("max by (instance, reason) ({}) == 1", all(&catalog::NOT_READY)));
@@ -153,8 +170,28 @@ fn ingest(board: &mut Board) {
     );
     board.add(
         Panel::new(
+            Shape::Stacked,
+            "Records a second, by topic",
+            "As of the checkpoints on the disk; needs saved state.",
+        )
+        .ask(rates(&catalog::RECORDS, "topic"), "{{topic}}"),
+        12,
+        8,
+    );
+    board.add(
+        Panel::new(
+            Shape::Stacked,
+            "Events a second, by outcome",
+            "As of the checkpoints on the disk; needs saved state.",
+        )
+        .ask(rates(&catalog::EVENTS, "outcome"), "{{outcome}}"),
+        12,
+        8,
+    );
+    board.add(
+        Panel::new(
             Shape::Bars,
-            "Rejected since the start, by reason",
+            "Rejected since the state began, by reason",
             "Records refused whole, and events refused within records.",
         )
         .ask(
@@ -178,7 +215,7 @@ fn ingest(board: &mut Board) {
     board.add(
         Panel::new(
             Shape::Table,
-            "Ledgers since the start, by topic",
+            "Ledgers since the state began, by topic",
             "Records and events by what became of them, as one instance counted.",
         )
         .ask(
@@ -219,9 +256,9 @@ fn ingest(board: &mut Board) {
         Panel::new(
             Shape::Lines,
             "Events without an id",
-            "Counted, but copies of them cannot be told. Since the start.",
+            "Counted, but copies of them cannot be told. A second; needs saved state.",
         )
-        .ask(format!("max by (topic) ({})", all(&catalog::UNIDENTIFIED)), "{{topic}}"),
+        .ask(rates(&catalog::UNIDENTIFIED, "topic"), "{{topic}}"),
         8,
         7,
     );
@@ -232,6 +269,127 @@ fn ingest(board: &mut Board) {
             "Since the start; pending ones are not acknowledged yet.",
         )
         .ask(format!("sum by (state) ({})", all(&catalog::DEAD_LETTERS)), "{{state}}"),
+        8,
+        7,
+    );
+}
+
+/// A counter's increase a second, as the instance counted that is furthest.
+fn rates(family: &Family, by: &str) -> String {
+    format!("max by ({by}) (sum by (job, instance, {by}) (rate({}[5m])))", all(family))
+}
+
+fn state(board: &mut Board) {
+    board.section("Saved state");
+    board.add(
+        Panel::new(
+            Shape::Lines,
+            "Age of the newest checkpoint",
+            "After a crash, what came since is read again.",
+        )
+        .ask(format!("time() - {}", all(&catalog::STATE_SAVED)), "{{instance}}")
+        .unit("s"),
+        6,
+        8,
+    );
+    board.add(
+        Panel::new(Shape::Lines, "Written a second", "For checkpoints, by instance.")
+            .ask(format!("rate({}[5m])", all(&catalog::STATE_WRITTEN)), "{{instance}}")
+            .unit("Bps"),
+        6,
+        8,
+    );
+    board.add(
+        Panel::new(
+            Shape::Lines,
+            "A checkpoint takes",
+            "The newest one, the wait for the disk included.",
+        )
+        .ask(all(&catalog::STATE_CHECKPOINT_SECONDS), "{{instance}}")
+        .unit("s"),
+        6,
+        8,
+    );
+    board.add(
+        Panel::new(
+            Shape::Lines,
+            "On the disk",
+            "It rises and falls: what is out of date goes a cycle at a time.",
+        )
+        .ask(all(&catalog::STATE_DISK), "{{instance}}")
+        .unit("bytes"),
+        6,
+        8,
+    );
+    board.add(
+        Panel::new(
+            Shape::Bars,
+            "Records lost, by partition",
+            "Gone before they were read, as far as offsets tell. Since the state began.",
+        )
+        .ask(
+            or_zero(&format!("max by (topic, partition) ({}) > 0", all(&catalog::PARTITION_LOST))),
+            "{{topic}}/{{partition}}",
+        )
+        .colours(&[(None, "green"), (Some(1.0), "red")]),
+        12,
+        7,
+    );
+    board.add(
+        Panel::new(
+            Shape::Lines,
+            "Filling of new declarations",
+            "How much of what the topics still hold has been read for them.",
+        )
+        .ask(
+            format!(
+                "sum by (instance) ({}) / sum by (instance) ({})",
+                chosen(&catalog::BACKFILL_RECORDS, "state=\"done\""),
+                all(&catalog::BACKFILL_RECORDS)
+            ),
+            "{{instance}}",
+        )
+        .unit("percentunit")
+        .scale(0.0, 1.0),
+        12,
+        7,
+    );
+}
+
+fn duplicates(board: &mut Board) {
+    board.section("Duplicates");
+    board.add(
+        Panel::new(
+            Shape::Lines,
+            "Share of copies",
+            "Of the events of the last five minutes; they do not count.",
+        )
+        .ask(
+            format!(
+                "max by (topic) ({} / on (job, instance, topic) ({} > 0))",
+                chosen(&catalog::RECENT_EVENTS, "outcome=\"duplicate\""),
+                chosen(&catalog::RECENT_EVENTS, "outcome=\"decoded\"")
+            ),
+            "{{topic}}",
+        )
+        .unit("percentunit"),
+        8,
+        7,
+    );
+    board.add(
+        Panel::new(
+            Shape::Lines,
+            "Remembered ids",
+            "They are forgotten a sixteenth of the horizon at a time.",
+        )
+        .ask(all(&catalog::REMEMBERED_IDS), "{{instance}}"),
+        8,
+        7,
+    );
+    board.add(
+        Panel::new(Shape::Lines, "Memory of the ids", "By instance.")
+            .ask(all(&catalog::REMEMBERED_IDS_BYTES), "{{instance}}")
+            .unit("bytes"),
         8,
         7,
     );
@@ -290,7 +448,6 @@ fn figures(board: &mut Board) {
 
 fn process(board: &mut Board) {
     board.section("Process");
-    let cpu = chosen(&catalog::CPU, "");
     board.add(
         Panel::new(Shape::Lines, "Memory", "Resident, by instance.")
             .ask(all(&catalog::MEMORY), "{{instance}}")
@@ -300,7 +457,7 @@ fn process(board: &mut Board) {
     );
     board.add(
         Panel::new(Shape::Lines, "Processors in use", "By instance.")
-            .ask(format!("clamp_min(deriv({cpu}[5m]), 0)"), "{{instance}}"),
+            .ask(format!("rate({}[5m])", all(&catalog::CPU)), "{{instance}}"),
         6,
         7,
     );

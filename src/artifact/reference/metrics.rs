@@ -12,9 +12,9 @@ pub(super) fn page(declarations: &Declarations) -> String {
     text.push_str(
         "All figures on a page hold for one moment, `as_of`. A figure that cannot be given \
          is absent: it is never NaN, and 0 only where 0 is true. Ratios are shares from 0 to \
-         1. All families are gauges: counts are those since the process started, which reads \
-         history again when it starts, so never take a `rate()` of them; alerts use the \
-         `recent` families.\n\n",
+         1. Counters end in `_total`, and `rate()` and `increase()` are for them alone; \
+         those of records and events follow the checkpoints on the disk, are absent where no \
+         state is saved, and never go back over a crash. Everything else is a gauge.\n\n",
     );
     text.push_str(&format!(
         "Families with *slice labels* carry `slice` and one label for each field of that \
@@ -98,6 +98,7 @@ fn fixed() -> String {
         }
         let help = match family.kind {
             Kind::Gauge => family.help.to_owned(),
+            Kind::Counter => format!("{} A counter.", family.help),
             Kind::Info => format!("{} Always 1.", family.help),
         };
         table.row(&[format!("`{}`", family.name), labels, help]);

@@ -9,10 +9,11 @@
 mod figures;
 mod objectives;
 mod pipeline;
+mod state;
 
 use std::borrow::Cow;
 
-use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::catalog::{self, Kind};
 use crate::export::process::ProcessUse;
@@ -22,7 +23,7 @@ use crate::export::{NotReady, Report, Site};
 pub(super) struct Family {
     pub(super) proto: MetricFamily,
     pub(super) kind: Kind,
-    /// Ends the name; empty for none.
+    /// Ends the name, but for a counter's `_total`; empty for none.
     pub(super) unit: Cow<'static, str>,
 }
 
@@ -45,6 +46,7 @@ pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Family)) {
         }
     };
     pipeline::visit(source, &mut give);
+    state::visit(source, &mut give);
     objectives::visit(source, &mut give);
     figures::visit(source, &mut give);
 }
@@ -86,9 +88,20 @@ impl Samples {
         if !value.is_finite() {
             return;
         }
-        let mut gauge = Gauge::default();
-        gauge.set_value(value);
-        let mut metric = Metric::from_gauge(gauge);
+        let mut metric = match self.kind {
+            Kind::Gauge | Kind::Info => {
+                let mut gauge = Gauge::default();
+                gauge.set_value(value);
+                Metric::from_gauge(gauge)
+            }
+            Kind::Counter => {
+                let mut counter = Counter::default();
+                counter.set_value(value);
+                let mut metric = Metric::default();
+                metric.set_counter(counter);
+                metric
+            }
+        };
         metric.set_label(labels.into_iter().map(pair).collect());
         self.metrics.push(metric);
     }
@@ -117,7 +130,10 @@ impl Samples {
         let mut proto = MetricFamily::default();
         proto.set_name(self.name);
         proto.set_help(self.help);
-        proto.set_field_type(MetricType::GAUGE);
+        proto.set_field_type(match self.kind {
+            Kind::Gauge | Kind::Info => MetricType::GAUGE,
+            Kind::Counter => MetricType::COUNTER,
+        });
         proto.set_metric(self.metrics);
         Some(Family { proto, kind: self.kind, unit: self.unit })
     }

@@ -12,7 +12,12 @@ pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
     if let Some(report) = source.report {
         freshness(report, sink);
         left_out(source, report, sink);
-        ledgers(report, sink);
+        let live = report.topics.iter().map(|topic| (topic.topic.as_str(), &topic.ledger));
+        ledgers(live, &LIVE, sink);
+        if let Some(state) = &report.state {
+            let durable = state.durable.iter().map(|(topic, ledger)| (topic.as_str(), ledger));
+            ledgers(durable, &DURABLE, sink);
+        }
         recent(report, sink);
         partitions(&report.topics, sink);
         brokers(report, sink);
@@ -20,13 +25,13 @@ pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
 }
 
 /// One sample without labels.
-fn single(family: &Family, value: Option<f64>) -> Samples {
+pub(super) fn single(family: &Family, value: Option<f64>) -> Samples {
     let mut samples = Samples::of(family);
     samples.add_some([], value);
     samples
 }
 
-fn flag(family: &Family, flag: bool) -> Samples {
+pub(super) fn flag(family: &Family, flag: bool) -> Samples {
     single(family, Some(f64::from(u8::from(flag))))
 }
 
@@ -76,8 +81,8 @@ fn left_out(source: Source<'_>, report: &Report, sink: &mut dyn FnMut(Samples)) 
     sink(overfull);
 }
 
-/// The ledger's counts by outcome and reason; a reason is empty where the outcome
-/// has none.
+/// The ledger's counts by outcome and reason, the whole first; a reason is empty where
+/// the outcome has none.
 type Outcomes = Vec<(&'static str, &'static str, u64)>;
 
 fn reasons(outcomes: &mut Outcomes, ignored: &[u64], rejected: &[u64]) {
@@ -109,21 +114,50 @@ fn event_outcomes(events: &EventLedger) -> Outcomes {
     outcomes
 }
 
-fn ledgers(report: &Report, sink: &mut dyn FnMut(Samples)) {
-    let mut records = Samples::of(&catalog::LEDGER_RECORDS);
-    let mut events = Samples::of(&catalog::LEDGER_EVENTS);
-    let mut unidentified = Samples::of(&catalog::UNIDENTIFIED);
-    for topic in &report.topics {
-        let name = topic.topic.as_str();
-        for (outcome, reason, count) in record_outcomes(&topic.ledger.records) {
-            let labels = [("topic", name), ("outcome", outcome), ("reason", reason)];
+/// The families that tell one kind of ledgers.
+struct LedgerFamilies {
+    records: Family,
+    events: Family,
+    unidentified: Family,
+    /// Whether the whole is an outcome beside its parts.
+    whole: bool,
+}
+
+const LIVE: LedgerFamilies = LedgerFamilies {
+    records: catalog::LEDGER_RECORDS,
+    events: catalog::LEDGER_EVENTS,
+    unidentified: catalog::LEDGER_UNIDENTIFIED,
+    whole: true,
+};
+
+/// Counters are added up by whoever asks them, so that the whole would count twice.
+const DURABLE: LedgerFamilies = LedgerFamilies {
+    records: catalog::RECORDS,
+    events: catalog::EVENTS,
+    unidentified: catalog::UNIDENTIFIED,
+    whole: false,
+};
+
+fn ledgers<'a>(
+    topics: impl Iterator<Item = (&'a str, &'a Ledger)>,
+    families: &LedgerFamilies,
+    sink: &mut dyn FnMut(Samples),
+) {
+    let mut records = Samples::of(&families.records);
+    let mut events = Samples::of(&families.events);
+    let mut unidentified = Samples::of(&families.unidentified);
+    // The whole comes first.
+    let skipped = usize::from(!families.whole);
+    for (topic, ledger) in topics {
+        for (outcome, reason, count) in record_outcomes(&ledger.records).into_iter().skip(skipped) {
+            let labels = [("topic", topic), ("outcome", outcome), ("reason", reason)];
             records.add(labels, count as f64);
         }
-        for (outcome, reason, count) in event_outcomes(&topic.ledger.events) {
-            let labels = [("topic", name), ("outcome", outcome), ("reason", reason)];
+        for (outcome, reason, count) in event_outcomes(&ledger.events).into_iter().skip(skipped) {
+            let labels = [("topic", topic), ("outcome", outcome), ("reason", reason)];
             events.add(labels, count as f64);
         }
-        unidentified.add([("topic", name)], topic.ledger.events.unidentified as f64);
+        unidentified.add([("topic", topic)], ledger.events.unidentified as f64);
     }
     for samples in [records, events, unidentified] {
         sink(samples);
@@ -165,16 +199,21 @@ fn recent(report: &Report, sink: &mut dyn FnMut(Samples)) {
 fn partitions(topics: &[TopicReport], sink: &mut dyn FnMut(Samples)) {
     let mut lag = Samples::of(&catalog::LAG_RECORDS);
     let mut frontier = Samples::of(&catalog::FRONTIER);
+    let mut gaps = Samples::of(&catalog::PARTITION_GAPS);
+    let mut lost = Samples::of(&catalog::PARTITION_LOST);
     for topic in topics {
         for partition in &topic.partitions {
             let number = partition.partition.to_string();
             let labels = [("topic", topic.topic.as_str()), ("partition", number.as_str())];
             lag.add_some(labels, partition.lag.map(|records| records as f64));
             frontier.add_some(labels, partition.frontier.map(|time| time.as_secs_f64()));
+            gaps.add(labels, partition.gaps as f64);
+            lost.add(labels, partition.lost_records as f64);
         }
     }
-    sink(lag);
-    sink(frontier);
+    for samples in [lag, frontier, gaps, lost] {
+        sink(samples);
+    }
 }
 
 fn brokers(report: &Report, sink: &mut dyn FnMut(Samples)) {

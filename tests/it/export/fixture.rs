@@ -6,7 +6,10 @@ use std::sync::Arc;
 use tidegauge::admit::{Ledger, RecentLedger};
 use tidegauge::event::{Currency, Decimal, EventTime, Field, IgnoreReason, RejectReason};
 use tidegauge::event::{Span, Vocabulary};
-use tidegauge::export::{DeadLetterReport, NotReady, PartitionReport, Report, Site, TopicReport};
+use tidegauge::export::{
+    BackfillReport, DeadLetterReport, DuplicatesReport, NotReady, PartitionReport, Report, Site,
+    StateReport, TopicReport,
+};
 use tidegauge::kpi::{
     AggregateSpec, Amount, Declarations, Direction, Formula, KpiFigure, KpiSnapshot, KpiSpec,
     MeasureSpec, OTHER, Operator, Quantity, SampleSpec, SeriesSnapshot, SliceSnapshot, SliceSpec,
@@ -398,7 +401,8 @@ fn topic(name: &str, read: u64, moment: EventTime, lags: &[Option<u64>]) -> Topi
     ledger.events.future = 1;
     ledger.events.ignored[IgnoreReason::UnknownType as usize] = 17;
     ledger.events.rejected[RejectReason::BadTime as usize] = 2;
-    ledger.events.counted = ledger.events.decoded - 24;
+    ledger.events.duplicate = read / 50;
+    ledger.events.counted = ledger.events.decoded - 24 - ledger.events.duplicate;
     ledger.events.unidentified = 9;
     let mut recent = RecentLedger::default();
     recent.add(moment - Span::from_secs(200), &ledger);
@@ -406,8 +410,8 @@ fn topic(name: &str, read: u64, moment: EventTime, lags: &[Option<u64>]) -> Topi
         partition: partition as i32,
         lag: *lag,
         frontier: Some(moment - Span::from_secs(i64::from(lag.is_none()) * 20)),
-        gaps: 0,
-        lost_records: 0,
+        gaps: u64::from(lag.is_none()),
+        lost_records: if lag.is_none() { 1_204 } else { 0 },
     });
     TopicReport { topic: name.to_owned(), ledger, recent, partitions: partitions.collect() }
 }
@@ -418,6 +422,23 @@ pub(super) fn story(site: &Site, step: i64) -> Report {
     let snapshot = snapshot(made_at - Span::from_secs(1), step);
     let verdicts = verdicts(site, &snapshot);
     let grown = (step + 1_000) as u64;
+    let topics = vec![
+        topic("email-events", 184 * grown, made_at, &[Some(0), Some(12), Some(0)]),
+        topic("social-events", 21 * grown, made_at, &[Some(0)]),
+        topic("web-events", 96 * grown, made_at, &[Some(3), None]),
+    ];
+    let durable = topics.iter().map(|topic| (topic.topic.clone(), topic.ledger.clone()));
+    let state = StateReport {
+        every: Span::from_secs(1),
+        saved_at: Some(made_at - Span::from_millis(700)),
+        durable: durable.collect(),
+        checkpoints: 7_200 + 5 * step as u64,
+        written_bytes: 41_000 * (7_200 + 5 * step as u64),
+        checkpoint_bytes: 41_120,
+        checkpoint_took: Span::from_millis(4),
+        disk_bytes: 18_300_000,
+        blocked: None,
+    };
     Report {
         made_at,
         started_at: MOMENT - Span::from_secs(7_200),
@@ -426,20 +447,25 @@ pub(super) fn story(site: &Site, step: i64) -> Report {
         not_ready: Vec::new(),
         complete: true,
         covered_from: Some(MOMENT - Span::from_secs(90_000)),
-        topics: vec![
-            topic("email-events", 184 * grown, made_at, &[Some(0), Some(12), Some(0)]),
-            topic("social-events", 21 * grown, made_at, &[Some(0)]),
-            topic("web-events", 96 * grown, made_at, &[Some(3), None]),
-        ],
+        topics,
         missing_topics: vec!["crm-events".to_owned()],
         brokers_up: true,
         dead_letters: DeadLetterReport { written: 15, pending: 0, blocked: false },
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),
         snapshot_took: Span::from_millis(12),
-        state: None,
-        duplicates: None,
-        backfill: None,
+        state: Some(state),
+        duplicates: Some(DuplicatesReport {
+            ids: 1_480_000,
+            bytes: 14_680_064,
+            horizon: Span::from_secs(72 * 3_600),
+        }),
+        backfill: Some(BackfillReport {
+            columns: 3,
+            done_records: 120_000 + 50 * grown,
+            total_records: 400_000,
+            finished: false,
+        }),
     }
 }
 
