@@ -14,6 +14,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("hyper_util::", &["export"]),
     ("tower_http::", &["export"]),
     ("prometheus::", &["export"]),
+    ("crc32fast::", &["checkpoint"]),
     ("tokio::", &["checkpoint", "kafka", "export", "app"]),
     ("tracing::", &["checkpoint", "kafka", "export", "app"]),
     ("SystemTime::now", &["checkpoint", "kafka", "export", "app"]),
