@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::event::{Field, Span};
 use crate::export::{Report, Site};
 use crate::kpi::{KpiIndex, KpiSnapshot, Quantity, SeriesSnapshot, SliceIndex};
-use crate::objective::{State, Verdict};
+use crate::objective::{ObjectiveSpec, State, Verdict};
 
 /// Rows of the table of figures, the row of everything not among them.
 pub(super) const ROWS: usize = 15;
@@ -71,7 +71,7 @@ pub(super) fn figure(
 }
 
 /// Chooses the table: the slice by campaign (else the first that groups by
-/// anything), its middle window, the KPIs that objectives judge before the others,
+/// anything), the window of it that most objectives judge (else its middle one), the KPIs that objectives judge before the others,
 /// and the series in trouble before the heavy ones.
 pub(super) fn choose(site: &Site, report: &Report) -> Option<Board> {
     let snapshot = report.snapshot.as_ref()?;
@@ -81,7 +81,7 @@ pub(super) fn choose(site: &Site, report: &Report) -> Option<Board> {
         .position(|slice| slice.fields == [Field::Campaign])
         .or_else(|| slices.iter().position(|slice| !slice.fields.is_empty()))
         .or((!slices.is_empty()).then_some(0))?;
-    let window = slices[slice].windows.len() / 2;
+    let window = window(site, slice);
     let size = slices[slice].windows.get(window)?.size();
     Some(Board {
         slice,
@@ -90,6 +90,20 @@ pub(super) fn choose(site: &Site, report: &Report) -> Option<Board> {
         rows: rows(site, report, snapshot, slice, window),
         all: everything(site, slice, size),
     })
+}
+
+fn window(site: &Site, slice: SliceIndex) -> usize {
+    let windows = site.declarations.slices[slice].windows.len();
+    let middle = windows / 2;
+    let judged = |window: usize| {
+        let judges = |it: &&ObjectiveSpec| it.slice == slice && it.window == window;
+        let objectives = site.objectives.iter().filter(judges);
+        // Those that judge every row come before those that judge one.
+        (objectives.clone().filter(|it| !it.is_literal()).count(), objectives.count())
+    };
+    // Of equals the last is taken, so the middle one comes last.
+    let order = (0..windows).filter(|window| *window != middle).chain([middle]);
+    order.max_by_key(|window| judged(*window)).unwrap_or(middle)
 }
 
 fn everything(site: &Site, but: SliceIndex, size: Span) -> Option<(SliceIndex, usize)> {

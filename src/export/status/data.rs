@@ -7,8 +7,11 @@ use serde::Serialize;
 
 use super::board::{self, Board};
 use super::history::{History, LineKey};
+use super::pipeline::{
+    self, BackfillStatus, DeadLetters, DuplicatesStatus, SliceStatus, StateStatus, TopicStatus,
+};
 use crate::event::EventTime;
-use crate::export::{NotReady, Report, Site, TopicReport};
+use crate::export::{NotReady, Report, Site};
 use crate::kpi::{KpiIndex, SeriesSnapshot, SliceIndex, Unit};
 use crate::objective::{State, Target, Verdict};
 
@@ -20,7 +23,7 @@ pub(in crate::export) struct Status<'a> {
     pub(super) version: &'a str,
     pub(super) fingerprint: &'a str,
     pub(super) ready: bool,
-    pub(super) reasons: Vec<Reason>,
+    pub(super) reasons: Vec<Reason<'a>>,
     pub(super) made_at: Option<Moment>,
     pub(super) started_at: Option<Moment>,
     pub(super) as_of: Option<Moment>,
@@ -37,6 +40,12 @@ pub(in crate::export) struct Status<'a> {
     pub(super) missing_topics: &'a [String],
     pub(super) brokers_up: Option<bool>,
     pub(super) dead_letters: Option<DeadLetters>,
+    /// `null` where none is saved.
+    pub(super) state: Option<StateStatus<'a>>,
+    /// `null` where copies are not told.
+    pub(super) duplicates: Option<DuplicatesStatus>,
+    /// `null` where nothing had to be filled.
+    pub(super) backfill: Option<BackfillStatus>,
 }
 
 /// A time that goes out as RFC 3339.
@@ -50,9 +59,11 @@ impl Serialize for Moment {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Reason {
+pub(super) struct Reason<'a> {
     pub(super) reason: &'static str,
     pub(super) says: &'static str,
+    /// What the system said, where that is known.
+    pub(super) error: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -128,57 +139,10 @@ pub(super) struct Row<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct Cell {
     pub(super) value: Option<f64>,
-    /// The worst state of the objectives on this KPI here.
+    /// The worst state of the objectives on this KPI here, over this window.
     #[serde(serialize_with = "some_state_name")]
     pub(super) state: Option<State>,
     pub(super) trend: Vec<Option<f64>>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct SliceStatus<'a> {
-    pub(super) slice: &'a str,
-    /// The share of each window that was read.
-    pub(super) coverage: Vec<(&'a str, f64)>,
-    pub(super) series: usize,
-    pub(super) series_limit: usize,
-    pub(super) folded_values: u64,
-    pub(super) folded_events: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct TopicStatus<'a> {
-    pub(super) topic: &'a str,
-    pub(super) records: Counts,
-    pub(super) events: Counts,
-    pub(super) recent_records: Counts,
-    pub(super) recent_events: Counts,
-    pub(super) unidentified: u64,
-    pub(super) partitions: usize,
-    /// Over the partitions for which the broker says it.
-    pub(super) lag_records: Option<u64>,
-    pub(super) partitions_without_lag: usize,
-    /// The least over the partitions.
-    pub(super) frontier: Option<Moment>,
-}
-
-/// Counts by outcome; `all` is what the others add up to.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Counts {
-    pub(super) all: u64,
-    pub(super) counted: u64,
-    pub(super) empty: u64,
-    pub(super) duplicate: u64,
-    pub(super) late: u64,
-    pub(super) future: u64,
-    pub(super) ignored: u64,
-    pub(super) rejected: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct DeadLetters {
-    pub(super) written: u64,
-    pub(super) pending: u64,
-    pub(super) blocked: bool,
 }
 
 fn suffix<S: serde::Serializer>(unit: &Unit, serializer: S) -> Result<S::Ok, S::Error> {
@@ -207,7 +171,12 @@ impl<'a> Status<'a> {
         let snapshot = report.and_then(|report| report.snapshot.as_ref());
         let verdicts = report.map_or(&[][..], |report| &report.verdicts);
         let count = |state| verdicts.iter().filter(|verdict| verdict.state == state).count();
-        let reason = |it: &NotReady| Reason { reason: it.name(), says: it.says() };
+        let blocked = report.and_then(|report| report.state.as_ref()?.blocked.as_deref());
+        let reason = |it: &NotReady| Reason {
+            reason: it.name(),
+            says: it.says(),
+            error: blocked.filter(|_| *it == NotReady::StateBlocked),
+        };
         let listed = report.map(|report| board::verdicts(site, report)).unwrap_or_default();
         Status {
             instance: &site.instance,
@@ -228,9 +197,9 @@ impl<'a> Status<'a> {
                 .collect(),
             figures: report.and_then(|report| figures(site, report, history)),
             trend_seconds: history.reach().as_secs_f64(),
-            slices: slices(site, report),
+            slices: pipeline::slices(site, report),
             topics: report
-                .map(|report| report.topics.iter().map(|it| topic(it, report)).collect())
+                .map(|report| report.topics.iter().map(|it| pipeline::topic(it, report)).collect())
                 .unwrap_or_default(),
             missing_topics: report.map_or(&[], |report| &report.missing_topics),
             brokers_up: report.map(|report| report.brokers_up),
@@ -239,6 +208,9 @@ impl<'a> Status<'a> {
                 pending: report.dead_letters.pending,
                 blocked: report.dead_letters.blocked,
             }),
+            state: report.and_then(|report| report.state.as_ref()).map(StateStatus::of),
+            duplicates: report.and_then(|report| report.duplicates.as_ref()).map(Into::into),
+            backfill: report.and_then(|report| report.backfill.as_ref()).map(Into::into),
         }
     }
 }
@@ -287,14 +259,15 @@ fn objective<'a>(site: &'a Site, history: &History, verdict: &'a Verdict) -> Obj
     }
 }
 
-/// The worst state of the objectives on a KPI, by slice and values.
-type Judged<'a> = HashMap<(SliceIndex, KpiIndex, &'a [Box<str>]), State>;
+/// The worst state of the objectives on a KPI, by slice, window and values.
+type Judged<'a> = HashMap<(SliceIndex, usize, KpiIndex, &'a [Box<str>]), State>;
 
 fn judged<'a>(site: &Site, report: &'a Report) -> Judged<'a> {
     let mut judged = Judged::new();
     for verdict in &report.verdicts {
         let spec = &site.objectives[verdict.objective];
-        let worst = judged.entry((spec.slice, spec.kpi, &*verdict.values)).or_insert(verdict.state);
+        let place = (spec.slice, spec.window, spec.kpi, &*verdict.values);
+        let worst = judged.entry(place).or_insert(verdict.state);
         if board::rank(verdict.state) < board::rank(*worst) {
             *worst = verdict.state;
         }
@@ -316,7 +289,7 @@ fn figures<'a>(site: &'a Site, report: &'a Report, history: &History) -> Option<
                 let line = LineKey::Kpi(slice, kpi, Arc::clone(&series.values));
                 Cell {
                     value,
-                    state: judged.get(&(slice, kpi, &*series.values)).copied(),
+                    state: judged.get(&(slice, window, kpi, &*series.values)).copied(),
                     trend: history.line(&line, value),
                 }
             })
@@ -347,74 +320,4 @@ fn figures<'a>(site: &'a Site, report: &'a Report, history: &History) -> Option<
         more_rows: series.len() - shown.len(),
         more_kpis: layout.kpis.len() - kpis.len(),
     })
-}
-
-fn slices<'a>(site: &'a Site, report: Option<&Report>) -> Vec<SliceStatus<'a>> {
-    let snapshots = report.and_then(|report| report.snapshot.as_ref());
-    let snapshots = snapshots.map_or(&[][..], |snapshot| &snapshot.slices);
-    snapshots
-        .iter()
-        .map(|snapshot| {
-            let layout = &site.slices[snapshot.slice];
-            let windows = layout.windows.iter().map(String::as_str);
-            SliceStatus {
-                slice: &layout.name,
-                coverage: windows.zip(snapshot.coverage.iter().copied()).collect(),
-                series: snapshot.series.iter().filter(|series| !series.other).count(),
-                series_limit: site.declarations.slices[snapshot.slice].cap,
-                folded_values: snapshot.folded_values,
-                folded_events: snapshot.folded_events,
-            }
-        })
-        .collect()
-}
-
-fn topic<'a>(topic: &'a TopicReport, report: &Report) -> TopicStatus<'a> {
-    let recent = topic.recent.at(report.made_at);
-    let lags = topic.partitions.iter().filter_map(|partition| partition.lag);
-    let known = lags.clone().count();
-    TopicStatus {
-        topic: &topic.topic,
-        records: records(&topic.ledger),
-        events: events(&topic.ledger),
-        recent_records: records(&recent),
-        recent_events: events(&recent),
-        unidentified: topic.ledger.events.unidentified,
-        partitions: topic.partitions.len(),
-        lag_records: (known > 0).then(|| lags.sum()),
-        partitions_without_lag: topic.partitions.len() - known,
-        frontier: topic
-            .partitions
-            .iter()
-            .map(|partition| partition.frontier)
-            .min()
-            .flatten()
-            .map(Moment),
-    }
-}
-
-fn records(ledger: &crate::admit::Ledger) -> Counts {
-    let records = &ledger.records;
-    Counts {
-        all: records.read,
-        counted: records.decoded,
-        empty: records.empty,
-        ignored: records.ignored.iter().sum(),
-        rejected: records.rejected.iter().sum(),
-        ..Counts::default()
-    }
-}
-
-fn events(ledger: &crate::admit::Ledger) -> Counts {
-    let events = &ledger.events;
-    Counts {
-        all: events.decoded,
-        counted: events.counted,
-        duplicate: events.duplicate,
-        late: events.late,
-        future: events.future,
-        ignored: events.ignored.iter().sum(),
-        rejected: events.rejected.iter().sum(),
-        ..Counts::default()
-    }
 }

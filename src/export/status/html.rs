@@ -4,7 +4,8 @@
 //! same functions, so that it looks the same without a script. Every text that
 //! comes from outside goes through [`text::escape`].
 
-use super::data::{Counts, Figures, Moment, ObjectiveStatus, Row, Status, TopicStatus, Values};
+use super::data::{Figures, Moment, ObjectiveStatus, Row, Status, Values};
+use super::pipeline_html::pipeline;
 use super::{spark, text};
 use crate::event::Span;
 use crate::kpi::Unit;
@@ -51,7 +52,7 @@ fn title(status: &Status<'_>) -> String {
     }
 }
 
-fn words(id: &str) -> String {
+pub(super) fn words(id: &str) -> String {
     text::escape(&id.replace('_', " "))
 }
 
@@ -92,7 +93,14 @@ fn banner(status: &Status<'_>) -> String {
         .reasons
         .iter()
         .map(|reason| {
-            format!("<li><b>{}:</b> {}</li>", words(reason.reason), text::escape(reason.says))
+            let error = reason.error.map_or(String::new(), |error| {
+                format!(" The error: <bdi>{}</bdi>.", text::escape(&text::cut(error)))
+            });
+            format!(
+                "<li><b>{}:</b> {}{error}</li>",
+                words(reason.reason),
+                text::escape(reason.says)
+            )
         })
         .collect();
     format!(
@@ -111,7 +119,7 @@ const fn state_words(state: State) -> &'static str {
 }
 
 /// A shape for each state, so that colour is never the only sign of it.
-fn shape(state: State) -> String {
+pub(super) fn shape(state: State) -> String {
     let drawing = match state {
         State::Met => {
             "<circle cx=\"12\" cy=\"12\" r=\"10\"/><path class=\"ink\" d=\"M7 12.5l3.4 3.5L17 8.8\"/>"
@@ -355,160 +363,6 @@ fn row(figures: &Figures<'_>, row: &Row<'_>) -> String {
         .collect();
     let whole = if row.values.0.is_empty() { " class=\"whole\"" } else { "" };
     format!("<tr{whole}><th scope=\"row\">{}</th>{cells}</tr>", place(&row.values))
-}
-
-fn pipeline(status: &Status<'_>) -> String {
-    let rows: String = status.topics.iter().map(|it| topic(status, it)).collect();
-    let missing: String = status
-        .missing_topics
-        .iter()
-        .map(|topic| {
-            format!(
-                "<tr><th scope=\"row\">{}</th><td class=\"wide\" colspan=\"6\">{}does not exist; it is being looked for</td></tr>",
-                text::escape(topic),
-                shape(State::AtRisk)
-            )
-        })
-        .collect();
-    let topics = if rows.is_empty() && missing.is_empty() {
-        "<p class=\"soft\">No topic has been looked at yet.</p>".to_owned()
-    } else {
-        format!(
-            "<div class=\"scroll\" id=\"topics-table\" tabindex=\"0\" role=\"region\" aria-label=\"Topics\"><table class=\"plain\"><thead><tr>\
-             <th scope=\"col\">topic</th><th scope=\"col\">behind</th><th scope=\"col\">read up to</th>\
-             <th scope=\"col\">records</th><th scope=\"col\">events</th>\
-             <th scope=\"col\">passed over</th><th scope=\"col\">rejected, last 5m</th>\
-             </tr></thead><tbody>{rows}{missing}</tbody></table></div>"
-        )
-    };
-    format!(
-        "<section id=\"pipeline\"><h2>Pipeline</h2>{topics}<div class=\"facts\">{}{}</div></section>",
-        slices(status),
-        facts(status),
-    )
-}
-
-fn topic(status: &Status<'_>, topic: &TopicStatus<'_>) -> String {
-    let lag = match (topic.lag_records, topic.partitions_without_lag) {
-        (Some(0), 0) => "caught up".to_owned(),
-        (Some(lag), 0) => format!("{} records", text::number(lag as f64)),
-        (Some(lag), unknown) => {
-            format!(
-                "{} records, {unknown} of {} unknown",
-                text::number(lag as f64),
-                topic.partitions
-            )
-        }
-        (None, _) => "\u{2013} unknown".to_owned(),
-    };
-    let frontier = match (topic.frontier, status.made_at) {
-        (Some(Moment(at)), Some(Moment(now))) => {
-            format!("{} UTC, {} ago", text::clock(at), text::duration(now - at))
-        }
-        _ => "\u{2013} unknown".to_owned(),
-    };
-    let (records, events) = (&topic.records, &topic.events);
-    let refused = topic.recent_records.rejected + topic.recent_events.rejected;
-    let (class, mark) =
-        if refused > 0 { ("at_risk", shape(State::AtRisk)) } else { ("", String::new()) };
-    format!(
-        "<tr><th scope=\"row\">{}</th><td>{lag}</td><td>{frontier}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{class}\">{mark}{}</td></tr>",
-        text::escape(topic.topic),
-        text::number(records.all as f64),
-        text::number(events.all as f64),
-        passed_over(records, events),
-        text::number(refused as f64),
-    )
-}
-
-/// What was read but not counted, by outcome, where there was any.
-fn passed_over(records: &Counts, events: &Counts) -> String {
-    let parts = [
-        ("empty", records.empty),
-        ("ignored", records.ignored + events.ignored),
-        ("late", events.late),
-        ("future", events.future),
-        ("duplicate", events.duplicate),
-        ("rejected", records.rejected + events.rejected),
-    ];
-    let parts: Vec<_> = parts
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{} {name}", text::number(count as f64)))
-        .collect();
-    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
-}
-
-fn slices(status: &Status<'_>) -> String {
-    let slices: String = status
-        .slices
-        .iter()
-        .map(|slice| {
-            let windows: Vec<_> = slice
-                .coverage
-                .iter()
-                .map(|(window, share)| {
-                    // Never rounded up to whole: what is missing has to be seen.
-                    let share = (share * 1_000.0).floor() / 10.0;
-                    format!("{}\u{a0}{}\u{202f}%", text::escape(window), text::number(share))
-                })
-                .collect();
-            let folded = match slice.folded_events {
-                0 => String::new(),
-                events => format!(
-                    "; {} more values folded ({} events)",
-                    text::number(slice.folded_values as f64),
-                    text::number(events as f64)
-                ),
-            };
-            format!(
-                "<div><dt>{}</dt><dd>read: {}<br>{} of {} series{folded}</dd></div>",
-                words(slice.slice),
-                windows.join(", "),
-                text::number(slice.series as f64),
-                text::number(slice.series_limit as f64),
-            )
-        })
-        .collect();
-    format!("<dl aria-label=\"Coverage\">{slices}</dl>")
-}
-
-fn facts(status: &Status<'_>) -> String {
-    let mut html = String::new();
-    let mut add = |name: &str, value: String| {
-        html.push_str(&format!("<div><dt>{name}</dt><dd>{value}</dd></div>"));
-    };
-    if let Some(up) = status.brokers_up {
-        add(
-            "brokers",
-            if up { "answer".to_owned() } else { format!("{}none answers", shape(State::Missed)) },
-        );
-    }
-    if let Some(letters) = &status.dead_letters {
-        let blocked = if letters.blocked {
-            format!("{}refused, consumption is paused; ", shape(State::Missed))
-        } else {
-            String::new()
-        };
-        let pending = match letters.pending {
-            0 => String::new(),
-            pending => format!(", {} pending", text::number(pending as f64)),
-        };
-        add(
-            "dead letters",
-            format!("{blocked}{} written{pending}", text::number(letters.written as f64)),
-        );
-    }
-    match status.covered_from {
-        Some(Moment(from)) => add("read from", text::escape(&from.to_string())),
-        None if status.made_at.is_some() => add("read from", "the beginning".to_owned()),
-        None => {}
-    }
-    if let Some(seconds) = status.snapshot_seconds {
-        add("snapshot", format!("{} ms", text::number(seconds * 1e3)));
-    }
-    add("configuration", format!("<code>{}</code>", text::escape(status.fingerprint)));
-    format!("<dl aria-label=\"Facts\">{html}</dl>")
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod board;
 mod data;
 mod history;
 mod html;
+mod pipeline;
+mod pipeline_html;
 mod spark;
 mod text;
 

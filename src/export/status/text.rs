@@ -94,6 +94,18 @@ pub(super) fn number(value: f64) -> String {
     format!("{}{suffix}", separated(&text))
 }
 
+/// An amount of memory or disk, in powers of a thousand: `18.3 MB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    let bytes = bytes as f64;
+    let (value, unit) = match bytes {
+        _ if bytes >= 999.5e6 => (bytes / 1e9, "GB"),
+        _ if bytes >= 999.5e3 => (bytes / 1e6, "MB"),
+        _ if bytes >= 999.5 => (bytes / 1e3, "kB"),
+        _ => (bytes, "bytes"),
+    };
+    format!("{}\u{202f}{unit}", number(value))
+}
+
 /// Commas between the thousands.
 fn separated(text: &str) -> String {
     let (sign, text) = text.strip_prefix('-').map_or(("", text), |rest| ("\u{2212}", rest));
@@ -176,6 +188,9 @@ mod tests {
         );
         assert_eq!(number(12_345_678.0), "12.3\u{202f}M");
         assert_eq!(number(4e12), "4,000\u{202f}B");
+        let sizes = [0, 999, 41_120, 999_900, 18_300_000, 1_500_000_000].map(bytes);
+        let expected = ["0 bytes", "999 bytes", "41.1 kB", "1 MB", "18.3 MB", "1.50 GB"];
+        assert_eq!(sizes.map(|size| size.replace('\u{202f}', " ")), expected);
         assert_eq!(figure(0.0123, &Unit::Ratio), "1.23\u{202f}%");
         let euro = Unit::Money(crate::event::Currency::parse("EUR").expect("a currency"));
         assert_eq!(figure(43.8, &euro), "EUR\u{202f}43.80");

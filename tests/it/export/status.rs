@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegauge::event::Span;
 use tidegauge::export::{NotReady, Report};
 
 use super::fixture;
@@ -58,13 +59,17 @@ fn the_page_tells_the_story() {
         "at risk critical unsubscribe spike Garden week",
         "unknown low opens as usual Autumn preview · open rate, 1h – no data",
         "because there is no data",
-        "KPIs by campaign, 1h",
+        "KPIs by campaign, 5m",
         "missed:",
         "email-events 12 records 09:30:00 UTC, 0 s ago",
         "crm-events does not exist; it is being looked for",
         "3 records, 1 of 2 unknown",
         "12 more values folded (4,711 events)",
         "everything else",
+        "records gone before they were read · partition 1: 1,204, once",
+        "saved 0 s ago, 18.3 MB on the disk",
+        "told by 1,480,000 ids, remembered for 3 d, 14.7 MB of memory",
+        "42 % 3 new measures, 170,000 of 400,000 records read",
     ] {
         assert!(words.contains(expected), "{expected:?} is not in: {words}");
     }
@@ -96,6 +101,32 @@ fn the_page_says_plainly_why_it_is_not_ready() {
     let text = words(&server.get("/", &[]).2);
     assert!(text.contains("dead letters blocked: the dead-letter topic refuses"), "{text}");
     assert!(text.contains("refused, consumption is paused"), "{text}");
+}
+
+#[test]
+fn the_page_says_plainly_that_the_state_cannot_be_written() {
+    let mut report = spring();
+    report.not_ready = vec![NotReady::StateBlocked];
+    let state = report.state.as_mut().expect("a state");
+    state.blocked = Some("No space <left> on device".to_owned());
+    state.saved_at = Some(report.made_at - Span::from_secs(300));
+    let server = Server::start(Some(report));
+    let page = server.get("/", &[]).2;
+    let text = words(&page);
+    assert!(text.contains("state blocked: the state cannot be written"), "{text}");
+    assert!(page.contains("cannot be written: No space &lt;left&gt; on device."), "{page}");
+    assert!(text.contains("saved 5 min ago"), "{text}");
+    assert_eq!(json(&server)["state"]["blocked"], "No space <left> on device");
+}
+
+#[test]
+fn what_is_not_kept_is_said() {
+    let mut report = spring();
+    (report.state, report.duplicates, report.backfill) = (None, None, None);
+    let text = words(&Server::start(Some(report)).get("/", &[]).2);
+    assert!(text.contains("not saved: a restart reads the topics again"), "{text}");
+    assert!(text.contains("copies not looked for"), "{text}");
+    assert!(!text.contains("filling"), "{text}");
 }
 
 #[test]
