@@ -13,13 +13,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
-use rdkafka::topic_partition_list::Offset;
 
 use super::client::{Consumer, REQUEST_TIMEOUT, Refusal, refusal};
-use super::events::{Gap, GapReason, SourceEvent};
+use super::events::SourceEvent;
 use super::lookup;
-use super::settings::{SourceSettings, StartAt, TopicPattern};
-use super::shared::{Key, Note, Shared, lock};
+use super::settings::{Resume, SourceSettings, StartAt, TopicPattern};
+use super::shared::{Begin, Key, Note, Shared};
+use super::topic_id::topic_ids;
 use crate::event::EventTime;
 
 /// After an attempt that failed.
@@ -39,11 +39,19 @@ pub(super) struct Discovery<C> {
     pub(super) topics: HashMap<Arc<str>, Topic>,
     pub(super) missing: BTreeSet<String>,
     pub(super) patterns_looked: bool,
+    /// Where partitions go on that an earlier run read, and this one has not started.
+    pub(super) resume: BTreeMap<Key, Resume>,
+    /// Whether any look succeeded.
+    pub(super) answered: bool,
+    /// Partitions whose logs end before their next offset, and since when.
+    pub(super) beyond_end: HashMap<Key, Instant>,
 }
 
 /// What is known of a topic.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
+    /// That of the topic that is read.
+    pub(super) id: Option<String>,
     reading: BTreeSet<i32>,
     /// Said to be found, and not started yet, for want of a leader or an answer.
     waiting: BTreeSet<i32>,
@@ -102,7 +110,7 @@ enum Found {
 impl<C: Fn() -> EventTime> Discovery<C> {
     pub(super) fn run(mut self, woken: &Receiver<()>) {
         while !self.shared.stopped() {
-            let pause = match self.look() {
+            let mut pause = match self.look() {
                 Ok(true) => self.settings.discovery_interval,
                 Ok(false) => RETRY,
                 Err(error) => {
@@ -110,11 +118,15 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                     RETRY
                 }
             };
-            if self.shared.take_gap_suspicion()
-                && let Err(error) = self.mend_gaps()
-            {
-                tracing::debug!("which offsets are out of range is not known yet: {error}");
-                self.shared.suspect_gap_later();
+            if self.shared.take_gap_suspicion() {
+                let settled = self.mend_gaps().unwrap_or_else(|error| {
+                    tracing::debug!("which offsets are out of range is not known yet: {error}");
+                    false
+                });
+                if !settled {
+                    self.shared.suspect_gap_later();
+                    pause = pause.min(RETRY);
+                }
             }
             if woken.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
                 return;
@@ -181,17 +193,82 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             }
         }
         self.shared.brokers_answer();
+        if !self.answered {
+            self.answered = true;
+            self.say_cluster();
+            self.expect_resumed();
+        }
+        let ids = match self.compare_ids(&seen) {
+            Ok(ids) => ids,
+            Err(error) => {
+                tracing::debug!("which topics these are is not known yet: {error}");
+                return Ok(false);
+            }
+        };
         self.forget_gone(&seen, &unclear, complete);
         // All are said to be found before any is started, so that nobody takes those
         // that were started first for all that there are.
         for (name, found) in &seen {
             self.take_up(name, found);
+            if let (Some(topic), Some(id)) = (self.topics.get_mut(name.as_str()), ids.get(name)) {
+                topic.id = Some(id.clone());
+            }
         }
         for (name, found) in &seen {
-            complete &= self.start_new(name, found);
+            complete &= self.start_new(name, found, ids.get(name).map(String::as_str));
         }
         self.patterns_looked |= by_pattern && complete;
         Ok(complete)
+    }
+
+    /// One try: a broker that has just answered knows it, or has none.
+    fn say_cluster(&self) {
+        match self.reader.client().fetch_cluster_id(REQUEST_TIMEOUT) {
+            Some(id) => self.say(SourceEvent::Cluster(id)),
+            None => tracing::info!("the brokers give no id of their cluster"),
+        }
+    }
+
+    /// What an earlier run read exists until the brokers say otherwise for long enough.
+    fn expect_resumed(&mut self) {
+        let settings = Arc::clone(&self.settings);
+        let declared = |name: &str| {
+            settings.topics.iter().any(|pattern| match pattern {
+                TopicPattern::Exact(exact) => exact == name,
+                TopicPattern::Pattern(_) => {
+                    pattern.matches(name) && !settings.excluded_topics.iter().any(|e| e == name)
+                }
+            })
+        };
+        self.resume.retain(|(topic, _), _| declared(topic));
+        let mut expected: BTreeMap<Arc<str>, Vec<i32>> = BTreeMap::new();
+        for (topic, partition) in self.resume.keys() {
+            expected.entry(Arc::clone(topic)).or_default().push(*partition);
+        }
+        for (topic, partitions) in expected {
+            let known = self.topics.entry(Arc::clone(&topic)).or_default();
+            known.waiting.extend(&partitions);
+            self.say(SourceEvent::Found { topic, partitions });
+        }
+    }
+
+    /// The ids of the topics that there are. One that is read and has another id than
+    /// before is begun anew.
+    fn compare_ids(
+        &mut self,
+        seen: &BTreeMap<String, Seen>,
+    ) -> KafkaResult<HashMap<String, String>> {
+        let names: Vec<&str> = seen.keys().map(String::as_str).collect();
+        let ids = topic_ids(&self.prober, &names)?;
+        for (name, id) in &ids {
+            let Some((key, topic)) = self.topics.get_key_value(name.as_str()) else { continue };
+            let key = Arc::clone(key);
+            let another = topic.id.as_ref().is_some_and(|known| known != id);
+            if another && !topic.reading.is_empty() {
+                self.begin_anew(&key, id)?;
+            }
+        }
+        Ok(ids)
     }
 
     fn say(&self, event: SourceEvent) {
@@ -209,7 +286,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         }
     }
 
-    fn metadata(&self, topic: Option<&str>) -> KafkaResult<Metadata> {
+    pub(super) fn metadata(&self, topic: Option<&str>) -> KafkaResult<Metadata> {
         self.reader.fetch_metadata(topic, REQUEST_TIMEOUT)
     }
 
@@ -250,6 +327,9 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                 found.is_some_and(|found| found.partitions.contains_key(&partition))
             };
             let lost = topic.lose(there, now);
+            for partition in lost.read.iter().chain(&lost.never_read) {
+                self.resume.remove(&(Arc::clone(name), *partition));
+            }
             gone.extend(lost.read.into_iter().map(|partition| (Arc::clone(name), partition)));
             for partition in lost.never_read {
                 let topic = Arc::clone(name);
@@ -287,10 +367,11 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     }
 
     /// Starts what is not read yet; whether that worked for all of it.
-    fn start_new(&mut self, name: &str, found: &Seen) -> bool {
+    fn start_new(&mut self, name: &str, found: &Seen, id: Option<&str>) -> bool {
         let Some((key, topic)) = self.topics.get_key_value(name) else { return true };
         let key = Arc::clone(key);
         let mut complete = true;
+        let mut resumed = Vec::new();
         let mut by_settings = Vec::new();
         let mut from_beginning = Vec::new();
         for (partition, has_leader) in &found.partitions {
@@ -300,6 +381,8 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             if !has_leader {
                 self.shared.unreadable(&(Arc::clone(&key), *partition), "it has no leader");
                 complete = false;
+            } else if let Some(stood) = self.resume.get(&(Arc::clone(&key), *partition)) {
+                resumed.push((*partition, stood.clone()));
             } else if topic.from_start.contains(partition) {
                 by_settings.push(*partition);
             } else {
@@ -310,31 +393,56 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             [(by_settings, self.settings.start), (from_beginning, StartAt::Beginning)]
         {
             if !partitions.is_empty() {
-                complete &= self.start_partitions(&key, &partitions, at);
+                let begins = self.starts(&key, id, &partitions, at);
+                complete &= self.begin(&key, &partitions, begins);
             }
+        }
+        if !resumed.is_empty() {
+            let partitions: Vec<i32> = resumed.iter().map(|(number, _)| *number).collect();
+            let begins = self.know(&key).and_then(|()| self.resume(&key, id, &resumed));
+            complete &= self.begin(&key, &partitions, begins);
         }
         complete
     }
 
-    fn start_partitions(&mut self, topic: &Arc<str>, partitions: &[i32], at: StartAt) -> bool {
+    /// A client that has seen the topic smaller takes a new partition for unknown.
+    fn know(&self, topic: &str) -> KafkaResult<()> {
+        [&self.prober, &self.reader]
+            .into_iter()
+            .try_for_each(|client| client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map(drop))
+    }
+
+    fn starts(
+        &self,
+        topic: &Arc<str>,
+        id: Option<&str>,
+        partitions: &[i32],
+        at: StartAt,
+    ) -> KafkaResult<Vec<Begin>> {
         let now = (self.clock)();
         let (settings, shared) = (&self.settings, &self.shared);
-        // A client that has seen the topic smaller takes a new partition for unknown.
-        let known = [&self.prober, &self.reader]
-            .into_iter()
-            .try_for_each(|client| client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map(drop));
-        let starts = known.and_then(|()| {
-            lookup::starts(settings, shared, &self.prober, topic, partitions, at, now)
-        });
-        match starts {
-            Ok(starts) => {
-                if let Some(known) = self.topics.get_mut(topic) {
-                    known.reading.extend(partitions);
-                    known.waiting.retain(|partition| !partitions.contains(partition));
-                    known.from_start.retain(|partition| !partitions.contains(partition));
+        self.know(topic)?;
+        let starts = lookup::starts(settings, shared, &self.prober, topic, id, partitions, at, now);
+        Ok(starts?.into_iter().map(|start| Begin { start, gap: None }).collect())
+    }
+
+    /// Starts those of the wanted partitions of which it is known where; whether that
+    /// was all of them.
+    fn begin(&mut self, topic: &Arc<str>, wanted: &[i32], begins: KafkaResult<Vec<Begin>>) -> bool {
+        match begins {
+            Ok(begins) => {
+                for Begin { start, .. } in &begins {
+                    let partition = start.partition;
+                    self.resume.remove(&(Arc::clone(topic), partition));
+                    if let Some(known) = self.topics.get_mut(topic) {
+                        known.reading.insert(partition);
+                        known.waiting.remove(&partition);
+                        known.from_start.remove(&partition);
+                    }
                 }
-                self.shared.note(Note::Start(starts));
-                true
+                let all = begins.len() == wanted.len();
+                self.shared.note(Note::Start(begins));
+                all
             }
             Err(error) => {
                 let refused = error.rdkafka_error_code().and_then(refusal);
@@ -350,63 +458,6 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                 false
             }
         }
-    }
-
-    /// After an offset was out of range: finds the partitions whose next offset is no
-    /// longer, or not yet, in the log.
-    fn mend_gaps(&self) -> KafkaResult<()> {
-        let mut by_topic: BTreeMap<Arc<str>, Vec<(i32, i64)>> = BTreeMap::new();
-        for ((topic, partition), position) in lock(&self.shared.positions).iter() {
-            by_topic.entry(Arc::clone(topic)).or_default().push((*partition, *position));
-        }
-        for (topic, positions) in by_topic {
-            let partitions: Vec<i32> = positions.iter().map(|(partition, _)| *partition).collect();
-            let firsts = lookup::offsets(&self.prober, &topic, &partitions, Offset::Beginning)?;
-            let ends = lookup::offsets(&self.prober, &topic, &partitions, Offset::End)?;
-            let range = |partition: i32| match (firsts.get(&partition), ends.get(&partition)) {
-                (Some(Offset::Offset(first)), Some(Offset::Offset(end))) => Some((*first, *end)),
-                _ => None,
-            };
-            let mut gaps = Vec::new();
-            for (partition, from_offset) in positions {
-                let Some((first, end)) = range(partition) else { continue };
-                if (first..=end).contains(&from_offset) {
-                    continue;
-                }
-                let (reason, lost) = if from_offset < first {
-                    (GapReason::Retention, u64::try_from(first - from_offset).ok())
-                } else {
-                    (GapReason::BeyondEnd, None)
-                };
-                gaps.push(Gap {
-                    topic: Arc::clone(&topic),
-                    partition,
-                    from_offset,
-                    to_offset: first,
-                    covered_from: None,
-                    reason,
-                    lost,
-                    topic_id: None,
-                });
-            }
-            if gaps.iter().any(|gap| gap.to_offset > 0) {
-                let held: Vec<(i32, i64)> = partitions
-                    .iter()
-                    .filter_map(|p| range(*p).map(|(first, end)| (*p, first, end)))
-                    .filter(|(_, first, end)| end > first)
-                    .map(|(partition, first, _)| (partition, first))
-                    .collect();
-                let oldest = lookup::oldest_timestamp(&self.settings, &self.shared, &topic, &held)?
-                    .unwrap_or_else(|| (self.clock)());
-                for gap in gaps.iter_mut().filter(|gap| gap.to_offset > 0) {
-                    gap.covered_from = Some(oldest);
-                }
-            }
-            if !gaps.is_empty() {
-                self.shared.note(Note::Gaps(gaps));
-            }
-        }
-        Ok(())
     }
 }
 

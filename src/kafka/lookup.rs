@@ -47,12 +47,37 @@ fn number(offsets: &HashMap<i32, Offset>, partition: i32) -> KafkaResult<i64> {
     }
 }
 
-/// Where the given partitions of a topic begin.
+/// First offset and end of a partition's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) first: i64,
+    pub(super) end: i64,
+}
+
+/// What the logs of partitions hold.
+pub(super) fn ranges(
+    prober: &Consumer,
+    topic: &str,
+    partitions: &[i32],
+) -> KafkaResult<HashMap<i32, Range>> {
+    let firsts = offsets(prober, topic, partitions, Offset::Beginning)?;
+    let ends = offsets(prober, topic, partitions, Offset::End)?;
+    let mut ranges = HashMap::with_capacity(partitions.len());
+    for partition in partitions {
+        let first = number(&firsts, *partition)?;
+        ranges.insert(*partition, Range { first, end: number(&ends, *partition)? });
+    }
+    Ok(ranges)
+}
+
+/// Where the given partitions of a topic begin of which no earlier run tells.
+#[expect(clippy::too_many_arguments, reason = "they are asked of three places")]
 pub(super) fn starts(
     settings: &SourceSettings,
     shared: &Arc<Shared>,
     prober: &Consumer,
     topic: &Arc<str>,
+    topic_id: Option<&str>,
     partitions: &[i32],
     start: StartAt,
     now: EventTime,
@@ -81,7 +106,7 @@ pub(super) fn starts(
             first_offset,
             covered_from: None,
             committed: committed.get(partition).copied(),
-            topic_id: None,
+            topic_id: topic_id.map(str::to_owned),
             resumed: false,
         });
     }
@@ -99,7 +124,8 @@ pub(super) fn starts(
                     number(&ends, *partition).is_ok_and(|end| end > *first)
                 })
                 .collect();
-            oldest_timestamp(settings, shared, topic, &held)?.unwrap_or(now)
+            let oldest = oldest_timestamps(settings, shared, topic, &held)?;
+            oldest.into_values().min().unwrap_or(now)
         }
         _ => now,
     };
@@ -120,7 +146,11 @@ fn coverage(start: &PartitionStart, at: StartAt, oldest: EventTime) -> Option<Ev
     }
 }
 
-fn committed(prober: &Consumer, topic: &str, partitions: &[i32]) -> KafkaResult<HashMap<i32, i64>> {
+pub(super) fn committed(
+    prober: &Consumer,
+    topic: &str,
+    partitions: &[i32],
+) -> KafkaResult<HashMap<i32, i64>> {
     let mut asked = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
         asked.add_partition(topic, *partition);
@@ -136,16 +166,16 @@ fn committed(prober: &Consumer, topic: &str, partitions: &[i32]) -> KafkaResult<
     Ok(offsets)
 }
 
-/// The least timestamp among the first records of these partitions; `None` when they
-/// hold no record. Reads one fetch of each with a consumer of its own.
-pub(super) fn oldest_timestamp(
+/// The timestamps of the first records of these partitions, of those that hold any.
+/// Reads one fetch of each with a consumer of its own.
+pub(super) fn oldest_timestamps(
     settings: &SourceSettings,
     shared: &Arc<Shared>,
     topic: &str,
     firsts: &[(i32, i64)],
-) -> KafkaResult<Option<EventTime>> {
+) -> KafkaResult<HashMap<i32, EventTime>> {
     if firsts.is_empty() {
-        return Ok(None);
+        return Ok(HashMap::new());
     }
     let peeker = client::peeker(settings, shared)?;
     let mut assignment = TopicPartitionList::with_capacity(firsts.len());
@@ -170,7 +200,10 @@ pub(super) fn oldest_timestamp(
             Some(Err(_)) | None => {}
         }
     }
-    Ok(answered.into_values().flatten().min().map(EventTime::from_millis))
+    let timed = |(partition, millis): (i32, Option<i64>)| {
+        millis.map(|millis| (partition, EventTime::from_millis(millis)))
+    };
+    Ok(answered.into_iter().filter_map(timed).collect())
 }
 
 #[cfg(test)]

@@ -15,12 +15,14 @@ mod dead_letters;
 mod discovery;
 mod ends;
 mod events;
+mod gaps;
 mod lookup;
 mod mock;
 mod reading;
 mod settings;
 mod shared;
 mod source;
+mod topic_id;
 mod truncate;
 
 pub use batch::{Position, RecordBatch, Records};

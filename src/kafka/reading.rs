@@ -19,9 +19,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::batch::{Buffers, Parts, RecordBatch};
 use super::client::{Consumer, EndReached};
-use super::events::{Gap, PartitionEnd, PartitionStart, SourceEvent};
+use super::events::{Gap, GapReason, PartitionEnd, SourceEvent};
 use super::settings::SourceSettings;
-use super::shared::{Key, Note, Shared, lock};
+use super::shared::{Begin, Key, Note, Shared, lock};
 use crate::event::EventTime;
 
 /// A partition that stands still below its end for this long is assigned anew: after
@@ -333,25 +333,29 @@ impl<C: Fn() -> EventTime> Reading<C> {
         }
     }
 
-    fn start(&mut self, starts: Vec<PartitionStart>) -> Result<(), Over> {
-        let list = |key: &Key, offset| (key.clone(), offset);
+    fn start(&mut self, begins: Vec<Begin>) -> Result<(), Over> {
         let mut wanted = Vec::new();
-        for start in starts {
+        for Begin { start, gap } in begins {
             let key: Key = (Arc::clone(&start.topic), start.partition);
             let place = self.assigned.len();
             let of_topic = self.places.entry(Arc::clone(&key.0)).or_default();
             if of_topic.insert(key.1, place).is_some() {
                 tracing::error!("partition {} of `{}` was started twice", key.1, key.0);
             }
-            wanted.push(list(&key, start.start_offset));
+            let position = gap.as_ref().map_or(start.start_offset, |gap| gap.to_offset);
+            wanted.push((key.clone(), position));
             self.assigned.push(Assigned {
                 key,
-                position: start.start_offset,
+                position,
                 in_batch: (u64::MAX, 0),
                 ends_from: Instant::now(),
-                stood: (start.start_offset, Instant::now()),
+                stood: (position, Instant::now()),
             });
             self.send(SourceEvent::Partition(start))?;
+            if let Some(gap) = gap {
+                warn_of(&gap);
+                self.send(SourceEvent::Gap(gap))?;
+            }
         }
         self.publish_positions();
         self.assign(&wanted);
@@ -395,30 +399,47 @@ impl<C: Fn() -> EventTime> Reading<C> {
     }
 
     fn go_on_behind(&mut self, gaps: Vec<Gap>) -> Result<(), Over> {
-        for gap in gaps {
+        for mut gap in gaps {
             let place = self.places.get(&gap.topic).and_then(|of| of.get(&gap.partition));
             let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place)) else {
                 continue;
             };
-            if assigned.position != gap.from_offset {
-                continue;
+            match gap.reason {
+                // It may have gone on since, in what is another topic.
+                GapReason::Recreated => gap.from_offset = assigned.position,
+                _ if assigned.position != gap.from_offset => continue,
+                GapReason::Retention | GapReason::BeyondEnd => {}
             }
             assigned.position = gap.to_offset;
             assigned.ends_from = Instant::now() + STALE_STATISTICS;
             let wanted = [(assigned.key.clone(), gap.to_offset)];
-            tracing::warn!(
-                "records {} to {} of partition {} of `{}` were deleted before they could be read",
-                gap.from_offset,
-                gap.to_offset - 1,
-                gap.partition,
-                gap.topic
-            );
+            warn_of(&gap);
             self.unassign(&wanted);
             self.assign(&wanted);
             self.send(SourceEvent::Gap(gap))?;
         }
         self.publish_positions();
         Ok(())
+    }
+}
+
+fn warn_of(gap: &Gap) {
+    let Gap { topic, partition, from_offset, to_offset, .. } = gap;
+    match gap.reason {
+        GapReason::Retention => tracing::warn!(
+            "records {from_offset} to {} of partition {partition} of `{topic}` were deleted \
+             before they could be read",
+            to_offset - 1
+        ),
+        GapReason::Recreated => tracing::warn!(
+            "the topic `{topic}` was deleted and created again: partition {partition} is read \
+             from offset {to_offset} instead of {from_offset}"
+        ),
+        GapReason::BeyondEnd => tracing::warn!(
+            "partition {partition} of `{topic}` ends before offset {from_offset}, up to which \
+             it was read: it lost records, or was created anew, and is read from offset \
+             {to_offset}"
+        ),
     }
 }
 

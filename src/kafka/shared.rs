@@ -27,13 +27,20 @@ pub(super) type Key = (std::sync::Arc<str>, i32);
 #[derive(Debug)]
 pub(super) enum Note {
     /// Read these from now on.
-    Start(Vec<PartitionStart>),
+    Start(Vec<Begin>),
     /// Read these no longer.
     Gone(Vec<Key>),
     /// Go on behind these gaps.
     Gaps(Vec<Gap>),
     /// Pass this on.
     Say(SourceEvent),
+}
+
+/// A partition's start, and the gap that it begins with, if there is one.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub(super) start: PartitionStart,
+    pub(super) gap: Option<Gap>,
 }
 
 /// The last answer about ends; a newer one replaces it.

@@ -65,6 +65,9 @@ where
         topics: HashMap::new(),
         missing: BTreeSet::new(),
         patterns_looked: false,
+        resume: settings.resume.clone(),
+        answered: false,
+        beyond_end: HashMap::new(),
     };
     let committing = Committing { shared: Arc::clone(&shared), prober: Arc::clone(&prober) };
     let ends = AskingEnds { shared: Arc::clone(&shared), prober, clock: Arc::clone(&clock) };

@@ -61,7 +61,7 @@ fn a_cut_network_is_made_up_for_within_seconds_and_a_slow_one_costs_nothing() {
         let took = cut(&mut reading, &proxy, network, lasting, || {
             write(&producer, &topic, from..from + 1_000);
         });
-        println!("after {seconds} s of {network:?}: {took:?}");
+        eprintln!("after {seconds} s of {network:?}: {took:?}");
         assert!(took < Duration::from_secs(6), "{network:?} for {seconds} s: {took:?}");
     }
     let slow = Network::Slow { delay: Duration::from_millis(50), bytes_per_second: 200_000 };

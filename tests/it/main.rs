@@ -15,6 +15,7 @@ mod formats;
 mod kafka;
 mod kafka_dead_letters;
 mod kafka_network;
+mod kafka_resume;
 mod layers;
 mod recount;
 mod recount_model;

@@ -283,6 +283,17 @@ log.retention.ms=-1
         self.wait_for_partitions(name, partitions);
     }
 
+    /// Deletes a topic and waits until it is gone.
+    pub(crate) fn delete_topic(&self, name: &str) {
+        let done = block_on(self.admin.delete_topics(&[name], &AdminOptions::new()));
+        done.expect("delete the topic")[0].as_ref().expect("delete the topic");
+        wait_for("the topic's end", || {
+            let metadata =
+                self.admin.inner().fetch_metadata(Some(name), Duration::from_secs(5)).ok()?;
+            metadata.topics().first()?.error().map(drop)
+        });
+    }
+
     /// Deletes the records below the offset.
     pub(crate) fn delete_records(&self, topic: &str, partition: i32, below: i64) {
         let mut list = TopicPartitionList::new();

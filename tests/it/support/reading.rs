@@ -37,6 +37,8 @@ pub(crate) struct Seen {
     /// Offsets and values by topic and partition.
     pub(crate) records: BTreeMap<(String, i32), Vec<(i64, String)>>,
     pub(crate) partitions_found: BTreeSet<(String, i32)>,
+    pub(crate) partitions_gone: BTreeSet<(String, i32)>,
+    pub(crate) cluster: Option<String>,
     pub(crate) starts: BTreeMap<(String, i32), PartitionStart>,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) ends: BTreeMap<(String, i32), (EventTime, PartitionEnd)>,
@@ -89,9 +91,16 @@ impl Seen {
             SourceEvent::Brokers { up } => self.brokers.push(up),
             SourceEvent::Fatal(text) => self.fatal = Some(text),
             SourceEvent::Closed => self.closed = true,
-            SourceEvent::Cluster(_)
-            | SourceEvent::Unreadable { .. }
-            | SourceEvent::PartitionGone { .. } => {}
+            SourceEvent::Cluster(id) => {
+                assert!(self.partitions_found.is_empty(), "the cluster is said first");
+                assert!(self.cluster.replace(id).is_none(), "the cluster is said once");
+            }
+            SourceEvent::PartitionGone { topic, partition } => {
+                let key = (topic.to_string(), partition);
+                self.starts.remove(&key);
+                self.partitions_gone.insert(key);
+            }
+            SourceEvent::Unreadable { .. } => {}
         }
     }
 
