@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::admit::{Admission, Ledger};
+use crate::admit::{Admission, Ledger, SeenIds, Sighting};
 use crate::app::routes::Routes;
 use crate::event::{EventTime, RawRecord, RejectReason, Rejection, Span};
 use crate::format::{Decoder, Element, RecordOutcome};
@@ -26,12 +26,41 @@ pub struct DecodedBatch {
     pub events: EventBatch,
     /// What became of each record and event, by topic and minute of record time.
     pub ledgers: Vec<LedgerPart>,
+    /// Which of `ledgers` the events of `events` are counted in: runs of them, by where
+    /// each ends.
+    pub counted_in: Vec<(usize, usize)>,
     /// How far each partition is read once this batch is folded.
     pub positions: Vec<Position>,
     /// Records with something to refuse.
     pub dead_letters: Vec<DeadLetter>,
     /// Types that this decoder met for the first time and nobody knows.
     pub unknown_types: Vec<(Arc<str>, String)>,
+}
+
+impl DecodedBatch {
+    /// Leaves copies of events that `seen` knows out of the figures; the ledgers say
+    /// that they are duplicates.
+    pub fn leave_out_copies(&mut self, seen: &mut SeenIds) {
+        seen.warm(self.events.marks().iter().filter_map(|mark| mark.fingerprint));
+        let mut parts = self.counted_in.iter();
+        let mut part = parts.next();
+        let ledgers = &mut self.ledgers;
+        self.events.judge(|index, mark| {
+            let Some(fingerprint) = mark.fingerprint else { return Sighting::First };
+            let sighting = seen.observe(fingerprint, mark.seen_at);
+            if sighting == Sighting::Copy {
+                while part.is_some_and(|(end, _)| *end <= index) {
+                    part = parts.next();
+                }
+                if let Some(ledger) = part.and_then(|(_, part)| ledgers.get_mut(*part)) {
+                    let events = &mut ledger.ledger.events;
+                    events.counted -= 1;
+                    events.duplicate += 1;
+                }
+            }
+            sighting
+        });
+    }
 }
 
 /// A piece of a topic's ledger: records of one minute.
@@ -130,6 +159,11 @@ impl RecordDecoder {
                 records.rejected[rejection.reason as usize] += 1;
                 faults.whole = Some(rejection);
             }
+        }
+        let marked = into.events.marks().len();
+        match into.counted_in.last_mut() {
+            Some((end, last)) if *last == part => *end = marked,
+            _ => into.counted_in.push((marked, part)),
         }
         if self.dead_letters
             && let Some(letter) = faults.into_dead_letter(record, topic)

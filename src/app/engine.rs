@@ -8,10 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::admit::{Ledger, RecentLedger};
+use crate::admit::{Ledger, RecentLedger, SeenIds};
 use crate::app::decoding::DecodedBatch;
 use crate::event::{EventTime, Span};
-use crate::export::{DeadLetterReport, NotReady, PartitionReport, Report, TopicReport};
+use crate::export::{
+    DeadLetterReport, DuplicatesReport, NotReady, PartitionReport, Report, TopicReport,
+};
 use crate::kafka::{DeadLetter, Folded, Gap, PartitionEnd, PartitionStart};
 use crate::kpi::{MeasureIndex, Plan, Store};
 use crate::objective::{Freshness, ObjectiveSpec, judge};
@@ -25,6 +27,9 @@ pub struct Engine {
     plan: Arc<Plan>,
     objectives: Arc<[ObjectiveSpec]>,
     store: Store,
+    /// By which copies are told; `None` if they are not to be.
+    seen: Option<SeenIds>,
+    horizon: Option<Span>,
     progress: Progress,
     topics: BTreeMap<Arc<str>, TopicState>,
     missing_topics: BTreeSet<String>,
@@ -49,14 +54,21 @@ struct PartitionState {
 }
 
 impl Engine {
-    /// An instance that has read nothing yet.
-    pub fn new(plan: Arc<Plan>, objectives: Arc<[ObjectiveSpec]>, started_at: EventTime) -> Self {
+    /// An instance that has read nothing yet, and remembers ids for `horizon`.
+    pub fn new(
+        plan: Arc<Plan>,
+        objectives: Arc<[ObjectiveSpec]>,
+        horizon: Option<Span>,
+        started_at: EventTime,
+    ) -> Self {
         let mut store = Store::new(Arc::clone(&plan));
         for objective in objectives.iter().filter(|objective| objective.is_literal()) {
             store.reserve(objective.slice, objective.selector.iter().flatten().map(String::as_str));
         }
         Engine {
             store,
+            seen: horizon.map(SeenIds::new),
+            horizon,
             plan,
             objectives,
             progress: Progress::default(),
@@ -91,7 +103,14 @@ impl Engine {
     }
 
     /// Folds a batch; returns the dead letters that this run has to write.
-    pub fn fold(&mut self, batch: DecodedBatch, now: EventTime) -> Vec<DeadLetter> {
+    pub fn fold(&mut self, mut batch: DecodedBatch, now: EventTime) -> Vec<DeadLetter> {
+        if let Some(seen) = &mut self.seen {
+            // A first record with a time above the clock must not say when we are.
+            if let Some(first) = batch.events.marks().first() {
+                seen.begin(first.seen_at.min(now));
+            }
+            batch.leave_out_copies(seen);
+        }
         self.store.fold(&batch.events);
         for part in batch.ledgers {
             let topic = self.topics.entry(part.topic).or_default();
@@ -217,6 +236,7 @@ impl Engine {
             self.store.advance(as_of, self.progress.highest_read());
             self.store.snapshot(as_of, covered_from)
         });
+        self.forget_ids(now);
         let stale = as_of.is_some_and(|as_of| now - as_of > STALE_AFTER);
         let verdicts = snapshot.as_ref().map_or_else(Vec::new, |snapshot| {
             let freshness = Freshness { stale, incomplete: !complete };
@@ -258,9 +278,25 @@ impl Engine {
             overfull_levels: self.store.overfull_levels(),
             snapshot_took: Span::ZERO,
             state: None,
-            duplicates: None,
+            duplicates: self.duplicates(),
             backfill: None,
         }
+    }
+
+    /// Ids are forgotten as reading proceeds: of a topic found later, with a past of
+    /// its own, the copies are told as well, though `as_of` does not go back for it.
+    fn forget_ids(&mut self, now: EventTime) {
+        if let Some(seen) = &mut self.seen
+            && let Some(as_of) = self.progress.as_of(now)
+            && let Some(read_up_to) = self.progress.highest_read()
+        {
+            seen.advance(as_of.min(read_up_to));
+        }
+    }
+
+    fn duplicates(&self) -> Option<DuplicatesReport> {
+        let (seen, horizon) = (self.seen.as_ref()?, self.horizon?);
+        Some(DuplicatesReport { ids: seen.len(), bytes: seen.memory_bytes(), horizon })
     }
 
     fn other_currency(&self) -> Vec<(MeasureIndex, u64)> {
@@ -318,7 +354,7 @@ mod tests {
             future_tolerance: Span::ZERO,
         };
         let plan = Plan::new(Arc::new(declarations), HashKey::from_bytes([0; 16]));
-        let mut engine = Engine::new(Arc::new(plan), Arc::default(), at(0));
+        let mut engine = Engine::new(Arc::new(plan), Arc::default(), None, at(0));
         let start = PartitionStart {
             topic: "t".into(),
             partition: 0,

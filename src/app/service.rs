@@ -109,7 +109,7 @@ impl Service {
         let (publish, reports) = watch::channel(None);
         let (stop_engine, stopping) = bounded(1);
         let thread = EngineThread {
-            engine: Engine::new(plan, Arc::clone(&objectives), clock::now()),
+            engine: Engine::new(plan, Arc::clone(&objectives), config.duplicates, clock::now()),
             inbox,
             source,
             dead_letters,

@@ -1,15 +1,16 @@
 //! Events reduced to the cells that they touch.
 //!
 //! In: events, on any thread. Out: an [`EventBatch`] that the folding thread adds to
-//! its cells without looking at an event again. It borrows nothing and its buffers
-//! are reused. Reducing is a pure function of the event and the declarations, and is
+//! its cells without looking at an event again, but for asking of each whether it is
+//! a copy. It borrows nothing and its buffers are reused. Reducing is a pure function of the event and the declarations, and is
 //! where nearly all of the work on an event happens.
 
 use std::hash::BuildHasher;
+use std::ops::Range;
 
 use foldhash::fast::FixedState;
 
-use crate::admit::{self, Admission};
+use crate::admit::{self, Admission, Sighting};
 use crate::aggregate::{Level, Tick};
 use crate::event::{Decimal, Event, EventTime};
 use crate::kpi::label::push_label;
@@ -27,9 +28,27 @@ pub struct EventBatch {
     pub(super) levels: Vec<KeyedLevel>,
     /// The values of slices, one after another.
     pub(super) values: String,
-    /// By measure: events left out because their money is of another currency.
-    pub(super) foreign: Vec<u64>,
+    /// For each event and measure that leaves it out because its money is of another
+    /// currency.
+    pub(super) foreign: Vec<u32>,
+    marks: Vec<Mark>,
+    /// Whether any event is left out.
+    copies: bool,
     matched: Vec<(MeasureIndex, Payload)>,
+}
+
+/// One event that may count, whether or not it touches a cell.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    /// Stands for its source and id; `None` without an id.
+    pub fingerprint: Option<u64>,
+    /// Its record's time; its own, if the record has none.
+    pub seen_at: EventTime,
+    is: Sighting,
+    /// Where its touches end, and its foreign amounts; they begin where those of the
+    /// event before end.
+    touches: u32,
+    foreign: u32,
 }
 
 /// One event in one slice.
@@ -73,11 +92,52 @@ impl EventBatch {
         self.levels.clear();
         self.values.clear();
         self.foreign.clear();
+        self.marks.clear();
+        self.copies = false;
     }
 
-    /// Whether no cell is touched.
+    /// Whether no event may count.
     pub fn is_empty(&self) -> bool {
-        self.touches.is_empty() && self.foreign.is_empty()
+        self.marks.is_empty()
+    }
+
+    /// Its events, in their order.
+    pub fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
+    /// Asks for each event, in their order, whether it is a copy: copies are left out
+    /// of the cells and of all counts.
+    pub fn judge(&mut self, mut judge: impl FnMut(usize, &Mark) -> Sighting) {
+        for (index, mark) in self.marks.iter_mut().enumerate() {
+            mark.is = judge(index, mark);
+            self.copies |= mark.is == Sighting::Copy;
+        }
+    }
+
+    /// What touches a cell, without copies.
+    pub(super) fn counted_touches(&self) -> impl Iterator<Item = &Touch> {
+        self.counted(|mark| mark.touches, self.touches.len()).flat_map(|range| &self.touches[range])
+    }
+
+    /// The measures that leave out an event for its currency, without copies.
+    pub(super) fn counted_foreign(&self) -> impl Iterator<Item = MeasureIndex> {
+        self.counted(|mark| mark.foreign, self.foreign.len())
+            .flat_map(|range| &self.foreign[range])
+            .map(|measure| *measure as usize)
+    }
+
+    /// The parts of a list that belong to no copy; in one piece if there is none.
+    fn counted(&self, end: fn(&Mark) -> u32, len: usize) -> impl Iterator<Item = Range<usize>> {
+        let whole = (!self.copies).then_some(0..len);
+        let marks = if self.copies { self.marks.as_slice() } else { &[] };
+        let mut from = 0;
+        let parts = marks.iter().filter_map(move |mark| {
+            let part = from..end(mark) as usize;
+            from = part.end;
+            (mark.is == Sighting::First && !part.is_empty()).then_some(part)
+        });
+        whole.into_iter().chain(parts)
     }
 }
 
@@ -97,12 +157,22 @@ impl Plan {
             declarations.lateness,
             declarations.future_tolerance,
         );
-        if admission != Admission::Counted {
-            return admission;
+        if admission == Admission::Counted {
+            self.touch_all(event, into);
+            let id = event.id.as_deref();
+            into.marks.push(Mark {
+                fingerprint: id.map(|id| self.id_key.hash_pair(&event.source, id)),
+                seen_at: record_time.unwrap_or(event.time),
+                is: Sighting::First,
+                touches: into.touches.len() as u32,
+                foreign: into.foreign.len() as u32,
+            });
         }
-        let Some(measures) = self.measures_of_type.get(event.kind.index()) else {
-            return admission;
-        };
+        admission
+    }
+
+    fn touch_all(&self, event: &Event<'_>, into: &mut EventBatch) {
+        let Some(measures) = self.measures_of_type.get(event.kind.index()) else { return };
         let mut matched = std::mem::take(&mut into.matched);
         matched.clear();
         for &measure in measures {
@@ -116,7 +186,6 @@ impl Plan {
             }
         }
         into.matched = matched;
-        admission
     }
 
     fn payload(
@@ -162,10 +231,7 @@ impl Plan {
                 if event.currency == Some(currency) {
                     return Some(value);
                 }
-                if into.foreign.is_empty() {
-                    into.foreign.resize(self.declarations().measures.len(), 0);
-                }
-                into.foreign[measure] += 1;
+                into.foreign.push(measure as u32);
                 None
             }
         }

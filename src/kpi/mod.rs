@@ -18,7 +18,7 @@ mod spec;
 mod store;
 mod syntax;
 
-pub use batch::EventBatch;
+pub use batch::{EventBatch, Mark};
 pub use evaluate::Operand;
 pub use formula::{Formula, Operator, Quantity};
 pub use label::{LONGEST_LABEL, label_of};

@@ -14,6 +14,8 @@ use crate::kpi::{AggregateSpec, Declarations, Filter, FilterTest, KpiIndex, Meas
 pub struct Plan {
     declarations: Arc<Declarations>,
     pub(super) key: HashKey,
+    /// Of the fingerprints by which copies are told.
+    pub(super) id_key: HashKey,
     /// Seeds the hash of slice values, so that nobody can make them collide.
     pub(super) value_seed: u64,
     /// By type: the measures that some slice uses.
@@ -83,7 +85,8 @@ impl Plan {
             types.into_iter().for_each(|id| measures_of_type[id].push(index));
         }
         let value_seed = key.hash("slice values");
-        Plan { declarations, key, value_seed, measures_of_type, slices }
+        let id_key = key.derived("event ids");
+        Plan { declarations, key, id_key, value_seed, measures_of_type, slices }
     }
 
     /// What it was made from.

@@ -37,15 +37,15 @@ impl Store {
         self.slices[slice].reserve(values);
     }
 
-    /// Adds a batch. Cost: for each event and slice a look-up and its additions,
+    /// Adds a batch, without its copies. Cost: for each event and slice a look-up and its additions,
     /// however many windows there are.
     pub fn fold(&mut self, batch: &EventBatch) {
-        for touch in &batch.touches {
+        for touch in batch.counted_touches() {
             let index = usize::from(touch.slice);
             self.slices[index].fold(&self.plan.slices[index], touch, batch, self.present);
         }
-        for (sum, more) in self.foreign.iter_mut().zip(&batch.foreign) {
-            *sum += more;
+        for measure in batch.counted_foreign() {
+            self.foreign[measure] += 1;
         }
     }
 

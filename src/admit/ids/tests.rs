@@ -1,0 +1,358 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Sixteenths are minutes.
+const HORIZON: Span = Span::from_secs(16 * 60);
+
+fn minute(minute: i64) -> EventTime {
+    EventTime::from_secs(1_781_006_400 + minute * 60)
+}
+
+/// A fingerprint for each number, spread as a keyed hash spreads them.
+fn fingerprint(number: u64) -> u64 {
+    let z = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Everything in the table, by whole number: what it is equal to another by.
+fn contents(seen: &SeenIds) -> BTreeSet<(i64, u64)> {
+    let base = seen.base();
+    let mut all = BTreeSet::new();
+    for (index, shard) in seen.shards.iter().enumerate() {
+        for (rest, number) in shard.entries() {
+            let number = whole(number, base);
+            if seen.lists.contains(number) {
+                all.insert((number, (index as u64) << REST_BITS | rest));
+            }
+        }
+    }
+    all
+}
+
+/// Words: `a3` is the id a at minute 3, `>20` moves the present there; what is a copy
+/// is marked by `=`.
+#[track_caller]
+fn check(story: &str) {
+    let mut seen = SeenIds::new(HORIZON);
+    for word in story.split_whitespace() {
+        let (word, expected) = match word.strip_suffix('=') {
+            Some(word) => (word, Sighting::Copy),
+            None => (word, Sighting::First),
+        };
+        let (id, at) = word.split_at(1);
+        let at = minute(at.parse().expect("a number"));
+        if id == ">" {
+            seen.advance(at);
+        } else {
+            let id = fingerprint(id.as_bytes()[0].into());
+            assert_eq!(seen.observe(id, at), expected, "{word} in {story}");
+        }
+    }
+}
+
+#[test]
+fn a_copy_within_the_horizon_is_told() {
+    check("a0 b0 a0= a7= b16= c16");
+    check("a0 a17 a17= a33= a34");
+}
+
+#[test]
+fn the_horizon_begins_with_the_first_sight_not_with_the_last() {
+    check("a0 a10= a20 a30=");
+}
+
+#[test]
+fn the_order_in_which_partitions_are_read_does_not_matter() {
+    check("a10 a0= a16= a17");
+    check("a20 a10= a27");
+    check("a0 a30 a0= a30= a40=");
+    check("a30 a0 a30= a0= a10=");
+}
+
+#[test]
+fn what_is_older_than_the_horizon_is_forgotten() {
+    check("a0 >16 a16= >17 a17");
+    check("a0 >5000 b0 a5000 b0=");
+}
+
+#[test]
+fn the_present_may_go_back() {
+    check("a10 >10 >2 b2 a10= b3= >10 b12=");
+}
+
+#[test]
+fn what_comes_long_after_its_record_is_remembered_as_long() {
+    check(">3000 a0 a1= >3010 a2= b2 >3016 a3= >3030 a4 b4");
+}
+
+#[test]
+fn times_too_far_away_count_as_the_farthest() {
+    check(">0 a9000 b2 a9000= b2= a9500= c3 a3");
+    check(">0 a-9000 b2 a-9000= b2= a-8000=");
+    // The first record says wrongly when we are.
+    check("a900000 b2 >2 b2 b2= >9 b9= a2");
+}
+
+fn forgotten(seen: &mut SeenIds, at: EventTime) {
+    (0..=64).for_each(|_| seen.advance(at));
+}
+
+#[test]
+fn the_room_of_what_is_forgotten_is_given_back() {
+    let mut seen = SeenIds::new(HORIZON);
+    for number in 0..200_000 {
+        seen.observe(fingerprint(number), minute((number / 20_000) as i64));
+    }
+    let full = seen.memory_bytes();
+    forgotten(&mut seen, minute(20));
+    assert_eq!(seen.len(), 120_000);
+    assert!(seen.memory_bytes() < full * 3 / 4, "{} of {full}", seen.memory_bytes());
+    forgotten(&mut seen, minute(100));
+    assert_eq!(seen.len(), 0);
+    assert_eq!(seen.observe(fingerprint(7), minute(100)), Sighting::First);
+}
+
+/// From a million on, at every sixty-fourth of growth.
+#[test]
+fn an_id_never_takes_more_than_twelve_bytes_and_growing_has_no_jumps() {
+    const MILLION: u64 = 1_000_000;
+    let mut seen = SeenIds::new(HORIZON);
+    let mut next = MILLION;
+    let mut before = 0;
+    for number in 0..3 * MILLION {
+        seen.observe(fingerprint(number), minute(number as i64 * 16 / (3 * MILLION as i64)));
+        if number + 1 == next {
+            let bytes = seen.memory_bytes();
+            assert!(bytes <= 12 * next, "{bytes} for {next}");
+            assert!(before == 0 || bytes < before * 11 / 10, "from {before} to {bytes}");
+            before = bytes;
+            next += next / 64;
+        }
+    }
+    assert_eq!(seen.len(), 3 * MILLION);
+}
+
+/// With all bits but `bits` equal, a new id is taken for a copy as often as
+/// `remembered / 2^bits` says.
+#[test]
+fn a_new_id_is_taken_for_a_copy_as_seldom_as_its_bits_allow() {
+    let bits = 24;
+    let few = |number: u64| fingerprint(number) >> (64 - bits) << (64 - bits);
+    let mut seen = SeenIds::new(HORIZON);
+    let (remembered, tried) = (100_000, 200_000);
+    for number in 0..remembered {
+        seen.observe(few(number), minute(0));
+    }
+    let mut wrong = 0;
+    for number in remembered..remembered + tried {
+        let before = seen.len();
+        wrong += u64::from(seen.observe(few(number), minute(0)) == Sighting::Copy);
+        assert!(seen.len() >= before);
+    }
+    // The remembered grow while it is tried: on average half of what is added.
+    let expected = tried as f64 * (remembered + tried / 2) as f64 / 2f64.powi(bits);
+    let ratio = wrong as f64 / expected;
+    assert!((0.9..1.1).contains(&ratio), "{wrong} instead of {expected}");
+}
+
+#[test]
+fn every_bit_of_a_fingerprint_counts() {
+    let mut seen = SeenIds::new(HORIZON);
+    let id = fingerprint(1);
+    assert_eq!(seen.observe(id, minute(0)), Sighting::First);
+    for bit in 0..64 {
+        assert_eq!(seen.observe(id ^ 1 << bit, minute(0)), Sighting::First, "bit {bit}");
+    }
+    for id in [0, u64::MAX] {
+        assert_eq!(seen.observe(id, minute(0)), Sighting::First);
+        assert_eq!(seen.observe(id, minute(1)), Sighting::Copy);
+    }
+}
+
+/// What is on the disk: lists by the length of their sixteenths and their number.
+type Disk = BTreeMap<(i64, i64), Vec<u64>>;
+
+fn write(seen: &mut SeenIds, disk: &mut Disk) {
+    let step = seen.step().micros();
+    for (number, items) in seen.take_added() {
+        disk.entry((step, number)).or_default().extend(items);
+    }
+    for (step, number) in seen.take_dropped() {
+        assert!(disk.remove(&(step.micros(), number)).is_some(), "{number} was never written");
+    }
+}
+
+fn read(disk: &Disk, horizon: Span) -> SeenIds {
+    let mut seen = SeenIds::new(horizon);
+    seen.keep_journal(true);
+    for ((step, number), items) in disk {
+        seen.restore(Span::from_micros(*step), *number, items);
+    }
+    seen
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    See { id: u64, minute: i64 },
+    Advance(i64),
+    Restart,
+}
+
+/// Sightings up to so many minutes behind the present, which goes back by so many.
+fn acts(behind: i64, back: i64) -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        20 => (0..40u64, -behind..10i64).prop_map(|(id, minute)| Act::See { id, minute }),
+        2 => (1..6i64).prop_map(Act::Advance),
+        1 => (-back..60i64).prop_map(Act::Advance),
+        1 => Just(Act::Restart),
+    ];
+    prop::collection::vec(act, 1..300)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// The table made anew from its lists is the one that wrote them, whatever was
+    /// seen in whatever order, and the two go on alike.
+    #[test]
+    fn restored_is_the_same_as_never_stopped(acts in acts(16, 0)) {
+        let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::new());
+        let mut other = SeenIds::new(HORIZON);
+        seen.keep_journal(true);
+        seen.begin(minute(0));
+        other.begin(minute(0));
+        let mut present = 0;
+        for act in acts {
+            match act {
+                Act::See { id, minute: at } => {
+                    let at = minute(present + at);
+                    let (one, two) = (fingerprint(id), fingerprint(id));
+                    prop_assert_eq!(seen.observe(one, at), other.observe(two, at));
+                }
+                Act::Advance(by) => {
+                    present += by;
+                    seen.advance(minute(present));
+                    other.advance(minute(present));
+                }
+                Act::Restart => {
+                    write(&mut seen, &mut disk);
+                    let before = contents(&seen);
+                    seen = read(&disk, HORIZON);
+                    prop_assert_eq!(contents(&seen), before);
+                    let lists: BTreeSet<(i64, u64)> = disk
+                        .iter()
+                        .flat_map(|((_, number), items)| items.iter().map(|item| (*number, *item)))
+                        .collect();
+                    prop_assert_eq!(contents(&seen), lists);
+                    // As far as it is written, all of it is known at once.
+                    seen.advance(minute(present));
+                }
+            }
+        }
+    }
+
+    /// What comes after its sixteenth was forgotten may find more when it is restored,
+    /// since the list may not have been dropped yet, but never less.
+    #[test]
+    fn restored_knows_all_that_is_to_be_known(acts in acts(60, 5)) {
+        let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::new());
+        seen.keep_journal(true);
+        seen.begin(minute(0));
+        let mut present = 0;
+        for act in acts {
+            match act {
+                Act::See { id, minute: at } => {
+                    seen.observe(fingerprint(id), minute(present + at));
+                }
+                Act::Advance(by) => {
+                    present += by;
+                    seen.advance(minute(present));
+                }
+                Act::Restart => {
+                    write(&mut seen, &mut disk);
+                    let before = contents(&seen);
+                    seen = read(&disk, HORIZON);
+                    seen.advance(minute(present));
+                    prop_assert!(contents(&seen).is_superset(&before));
+                }
+            }
+        }
+    }
+
+    /// Held against a plain record of all sightings: any order of copies, those within
+    /// the horizon clear of its edge, those beyond it as well.
+    #[test]
+    fn in_any_order_each_act_counts_once(
+        ids in prop::collection::vec((0..1_000i64, prop::collection::vec((0..3i64, 0..14i64), 1..6)), 1..60),
+        seed in any::<u64>(),
+    ) {
+        // By id: rounds that lie far apart, and copies near each other within a round.
+        let mut sightings = Vec::new();
+        let mut rounds: HashMap<usize, BTreeSet<i64>> = HashMap::new();
+        for (id, (first, copies)) in ids.iter().enumerate() {
+            for (round, after) in copies {
+                sightings.push((id, first + round * 60 + after));
+                rounds.entry(id).or_default().insert(*round);
+            }
+        }
+        // Partitions: each in order of time, interleaved anyhow.
+        let partition = |number: usize| fingerprint(seed ^ number as u64) % 3;
+        let mut partitions: Vec<Vec<(usize, i64)>> = vec![Vec::new(); 3];
+        for (number, sighting) in sightings.iter().enumerate() {
+            partitions[partition(number) as usize].push(*sighting);
+        }
+        partitions.iter_mut().for_each(|partition| partition.sort_by_key(|(_, at)| *at));
+        let mut seen = SeenIds::new(HORIZON);
+        let mut counted: HashMap<usize, usize> = HashMap::new();
+        let mut read = [0; 3];
+        let mut turn = 0;
+        while read.iter().zip(&partitions).any(|(read, all)| *read < all.len()) {
+            turn += 1;
+            let which = (fingerprint(seed.wrapping_add(turn)) % 3) as usize;
+            let Some((id, at)) = partitions[which].get(read[which]) else { continue };
+            read[which] += 1;
+            if seen.observe(fingerprint(*id as u64), minute(*at)) == Sighting::First {
+                *counted.entry(*id).or_default() += 1;
+            }
+            // The present is what all partitions have reached.
+            let frontiers = partitions.iter().zip(read);
+            let least = frontiers.filter_map(|(all, read)| all.get(read)).map(|(_, at)| *at).min();
+            if let Some(least) = least {
+                seen.advance(minute(least));
+            }
+        }
+        for (id, rounds) in rounds {
+            prop_assert_eq!(counted[&id], rounds.len(), "id {}", id);
+        }
+    }
+}
+
+#[test]
+fn with_another_horizon_nothing_is_forgotten_too_early_and_all_is_written_anew() {
+    let mut seen = SeenIds::new(HORIZON);
+    let mut disk = Disk::new();
+    seen.keep_journal(true);
+    for id in 0..10 {
+        seen.observe(fingerprint(id), minute(id as i64));
+    }
+    write(&mut seen, &mut disk);
+    for (horizon, last) in [(2 * 16, 32), (8, 8)] {
+        let mut disk = disk.clone();
+        let mut seen = read(&disk, Span::from_secs(horizon * 60));
+        write(&mut seen, &mut disk);
+        let step = seen.step();
+        assert!(disk.keys().all(|(written, _)| *written == step.micros()), "{disk:?}");
+        assert_eq!(disk.values().map(Vec::len).sum::<usize>(), 10);
+        assert_eq!(contents(&read(&disk, Span::from_secs(horizon * 60))), contents(&seen));
+        for id in 0..10 {
+            seen.advance(minute(id));
+            let at = minute(id + last);
+            assert_eq!(seen.observe(fingerprint(id as u64), at), Sighting::Copy, "{horizon}: {id}");
+        }
+    }
+}
