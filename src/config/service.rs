@@ -1,5 +1,5 @@
-//! The sections that say how the service runs: `[export]`, `[limits]`, `[log]`,
-//! `[run]`, `[time]`.
+//! The sections that say how the service runs: `[duplicates]`, `[export]`, `[limits]`,
+//! `[log]`, `[run]`, `[state]`, `[time]`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -177,8 +177,8 @@ pub(super) fn state(root: &mut Table<'_>, path: &str) -> StateSpec {
     let place = |directory: &str| Some(PathBuf::from(beside(path, directory)));
     let mut spec = StateSpec { directory: place(STATE_DIRECTORY), ..StateSpec::default() };
     let Some(mut table) = root.table("state") else { return spec };
-    if let Some(text) = table.optional("directory").and_then(|value| value.text()) {
-        spec.directory = if text == "off" { None } else { place(&text) };
+    if let Some(value) = table.optional("directory") {
+        spec.directory = directory(&value).and_then(|named| place(&named));
     }
     if let Some(every) =
         span(&mut table, "checkpoint_every", Span::from_millis(100), Span::from_secs(600))
@@ -199,6 +199,33 @@ pub(super) fn state(root: &mut Table<'_>, path: &str) -> StateSpec {
     spec
 }
 
+/// A directory's name; none where it is switched off, or no directory was meant.
+fn directory(value: &Value<'_>) -> Option<String> {
+    const OFF: &str = "write \"off\" to keep no state";
+    let text = value.text()?;
+    if text == "off" {
+        return None;
+    }
+    let meant_off = ["", "off", "none", "no", "false", "never", "disabled"]
+        .contains(&&*text.trim().to_lowercase());
+    if meant_off {
+        let remedy = match text.trim() {
+            "" => OFF.to_owned(),
+            name => format!("{OFF}, or \"./{name}\" for a directory of that name"),
+        };
+        value.problem_with(format!("`{}` is no directory", shown(&text)), remedy);
+        return None;
+    }
+    if text == "~" || text.starts_with("~/") {
+        value.problem_with(
+            "`~` is not replaced by anything here",
+            "write the path in full, or ${HOME}",
+        );
+        return None;
+    }
+    Some(text)
+}
+
 /// Reads `[duplicates]`: how long ids are remembered, if at all.
 pub(super) fn duplicates(root: &mut Table<'_>) -> Option<Span> {
     let mut horizon = Some(Span::from_secs(72 * 3_600));
@@ -209,7 +236,8 @@ pub(super) fn duplicates(root: &mut Table<'_>) -> Option<Span> {
         } else if let Some(span) = value.duration() {
             let (least, most) = (Span::from_secs(60), Span::from_secs(90 * 86_400));
             if span < least || span > most {
-                value.problem(format!("`horizon` has to be from {least} to {most}, or \"off\""));
+                let name = value.name();
+                value.problem(format!("`{name}` has to be from {least} to {most}, or \"off\""));
             }
             horizon = Some(span);
         }

@@ -60,6 +60,8 @@ fn describe(config: &Config) -> String {
         config.memory_limit,
         config.shutdown_deadline,
     ));
+    let horizon = config.duplicates.map_or("off".to_owned(), |horizon| horizon.to_string());
+    text.push_str(&format!("{:?}\nids remembered for {horizon}\n", config.state));
     text.push_str(&config::summary(&config.declarations, &config.objectives));
     text
 }
