@@ -85,6 +85,7 @@ fn report(series: usize) -> Report {
     let slice = SliceSnapshot {
         slice: 0,
         coverage: vec![1.0; WINDOWS.len()],
+        kpi_coverage: vec![1.0; WINDOWS.len() * KPIS],
         folded_values: 0,
         folded_events: 0,
         series: (0..series.div_ceil(PER_CAMPAIGN)).map(campaign).collect(),

@@ -9,7 +9,9 @@
 
 use std::collections::HashMap;
 
-use crate::aggregate::Tick;
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::{AmountRecord, Tick, TickSteps};
 use crate::event::{Decimal, EventTime, Span};
 
 /// Keys that one aggregate remembers; with more there is no figure.
@@ -29,6 +31,47 @@ pub struct Level {
     pub amount: Decimal,
 }
 
+/// What became of a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It changed what is remembered.
+    Taken,
+    /// A later one of its tick is known.
+    Superseded,
+    /// There is no room for its key.
+    Refused,
+}
+
+/// A level as it is written down.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct LevelRecord {
+    time: i64,
+    tiebreak: u64,
+    amount: AmountRecord,
+}
+
+impl From<Level> for LevelRecord {
+    fn from(level: Level) -> Self {
+        let (time, amount) = (level.time.micros(), level.amount.into());
+        LevelRecord { time, tiebreak: level.tiebreak, amount }
+    }
+}
+
+impl From<LevelRecord> for Level {
+    fn from(record: LevelRecord) -> Self {
+        let time = EventTime::from_micros(record.time);
+        Level { time, tiebreak: record.tiebreak, amount: record.amount.into() }
+    }
+}
+
+/// All that a [`Last`] remembers, as it is written down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LastImage {
+    keys: Vec<([u8; 8], Vec<LevelRecord>)>,
+    answers_from: Option<i32>,
+    refused: Option<i64>,
+}
+
 /// The newest amount by key.
 #[derive(Debug, Clone, Default)]
 pub struct Last {
@@ -42,26 +85,67 @@ pub struct Last {
 
 impl Last {
     /// Remembers that `key` is at `level`.
-    pub fn observe(&mut self, key: u64, level: Level) {
-        let full = self.keys.len() >= MOST_KEYS;
-        let levels = match self.keys.get_mut(&key) {
-            Some(levels) => levels,
-            None if full => {
-                self.refused = self.refused.max(Some(level.time));
-                return;
-            }
-            None => self.keys.entry(key).or_default(),
-        };
+    pub fn observe(&mut self, key: u64, level: Level) -> Noted {
+        if self.keys.len() >= MOST_KEYS && !self.keys.contains_key(&key) {
+            self.refuse(level.time);
+            return Noted::Refused;
+        }
+        self.take(key, level)
+    }
+
+    /// Remembers a level that found room when it came: bounded by whoever saw to that.
+    pub fn take(&mut self, key: u64, level: Level) -> Noted {
+        let levels = self.keys.entry(key).or_default();
         let tick = Tick::of(level.time);
         let place = levels.partition_point(|held| Tick::of(held.time) < tick);
         match levels.get_mut(place) {
-            Some(held) if Tick::of(held.time) == tick => *held = level.max(*held),
+            Some(held) if Tick::of(held.time) == tick => {
+                if level <= *held {
+                    return Noted::Superseded;
+                }
+                *held = level;
+            }
             _ => levels.insert(place, level),
         }
         if levels.len() > MOST_TICKS {
             levels.remove(0);
             self.answers_from = self.answers_from.max(Some(Tick::of(levels[0].time)));
         }
+        Noted::Taken
+    }
+
+    /// Remembers that a level of that time found no room.
+    pub fn refuse(&mut self, time: EventTime) {
+        self.refused = self.refused.max(Some(time));
+    }
+
+    /// The newest time of a level that found no room.
+    pub fn refused(&self) -> Option<EventTime> {
+        self.refused
+    }
+
+    /// All that is remembered, ticks as steps from `base`.
+    pub fn image(&self, base: Tick) -> LastImage {
+        let levels = |levels: &Vec<Level>| levels.iter().map(|level| (*level).into()).collect();
+        LastImage {
+            keys: self.keys.iter().map(|(key, held)| (key.to_le_bytes(), levels(held))).collect(),
+            answers_from: self.answers_from.map(|tick| TickSteps::from(base).to(tick)),
+            refused: self.refused.map(EventTime::micros),
+        }
+    }
+
+    /// What an image shows.
+    pub fn from_image(image: LastImage, base: Tick) -> Self {
+        let mut last = Last::default();
+        for (key, levels) in image.keys {
+            for level in levels {
+                last.take(u64::from_le_bytes(key), level.into());
+            }
+        }
+        let answers_from = image.answers_from.map(|step| TickSteps::from(base).take(step));
+        last.answers_from = last.answers_from.max(answers_from);
+        last.refused = image.refused.map(EventTime::from_micros);
+        last
     }
 
     /// Remembers everything that `other` does.
@@ -164,7 +248,9 @@ mod tests {
         let (low, high) = (level(100, 9), Level { tiebreak: 1, ..level(100, 3) });
         for pair in [[low, high], [high, low]] {
             let mut last = Last::default();
-            pair.into_iter().for_each(|level| last.observe(1, level));
+            for level in pair {
+                last.observe(1, level);
+            }
             check(&last, 10, "3");
         }
     }

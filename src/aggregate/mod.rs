@@ -12,9 +12,11 @@ mod hash_key;
 mod last;
 mod panes;
 mod tick;
+mod wire;
 
-pub use distinct::{Distinct, EXACT_ITEMS, STANDARD_ERROR};
+pub use distinct::{Distinct, DistinctImage, EXACT_ITEMS, STANDARD_ERROR};
 pub use hash_key::HashKey;
-pub use last::{Last, Level, MOST_KEYS};
+pub use last::{Last, LastImage, Level, LevelRecord, MOST_KEYS, Noted};
 pub use panes::{Additive, Averaged, Panes};
 pub use tick::{TICK, Tick};
+pub use wire::{AmountRecord, Impossible, TickSteps};

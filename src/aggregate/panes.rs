@@ -33,9 +33,12 @@ pub struct Averaged {
 impl Additive for Averaged {
     fn add(&mut self, other: Self) {
         self.sum += other.sum;
-        self.events += other.events;
+        self.events = self.events.saturating_add(other.events);
     }
 }
+
+/// Panes for which room is kept in what is emptied often.
+const KEPT_ROOM: usize = 8;
 
 /// Amounts by pane, oldest first; no two panes have the same first tick.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +137,21 @@ impl<V: Additive> Panes<V> {
         for window in window..starts.len() {
             give(window, sum);
         }
+    }
+
+    /// Takes out all panes, oldest first; a little room stays for the next ones.
+    pub fn drain(&mut self, mut give: impl FnMut(Tick, V)) {
+        self.panes.iter().for_each(|&(tick, amount)| give(tick, amount));
+        if self.panes.capacity() > KEPT_ROOM {
+            self.panes = Vec::new();
+        } else {
+            self.panes.clear();
+        }
+    }
+
+    /// All panes, oldest first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Tick, V)> + '_ {
+        self.panes.iter().copied()
     }
 
     /// The first tick of the newest pane.

@@ -5,7 +5,8 @@
 //! error. Kept beside each: the newest tick in which the value was seen, which says
 //! from when on a series of its own would be whole.
 
-use crate::aggregate::Tick;
+use crate::aggregate::{Impossible, Tick, TickSteps};
+use crate::kpi::journal::CandidatesImage;
 
 /// How many values are remembered.
 const MOST: usize = 256;
@@ -91,6 +92,39 @@ impl Candidates {
             self.rest.swap_remove(at).newest
         });
         newest.max((self.forgotten > Tick::MIN).then_some(self.forgotten))
+    }
+
+    /// All that is remembered, ticks as steps from `base`.
+    pub(super) fn image(&self, base: Tick) -> CandidatesImage<'_> {
+        let mut steps = TickSteps::from(base);
+        let forgotten = steps.to(self.forgotten);
+        let mut steps = TickSteps::from(base);
+        let candidates = self.rest.iter().zip(&self.counts);
+        let candidates = candidates.map(|(candidate, count)| {
+            (&*candidate.key, *count, candidate.error, steps.to(candidate.newest))
+        });
+        CandidatesImage { candidates: candidates.collect(), forgotten }
+    }
+
+    /// What an image shows; `hash` is that of the table.
+    pub(super) fn from_image(
+        image: CandidatesImage<'_>,
+        base: Tick,
+        hash: impl Fn(&str) -> u64,
+    ) -> Result<Self, Impossible> {
+        let forgotten = TickSteps::from(base).take(image.forgotten);
+        let mut candidates = Candidates { forgotten, ..Candidates::default() };
+        let mut steps = TickSteps::from(base);
+        for (key, count, error, newest) in image.candidates {
+            if candidates.rest.len() == MOST || error > count {
+                return Err(Impossible("candidates that cannot be"));
+            }
+            let (hash, newest) = (hash(key), steps.take(newest));
+            candidates.hashes.push(hash);
+            candidates.counts.push(count);
+            candidates.rest.push(Candidate { key: key.into(), hash, newest, error });
+        }
+        Ok(candidates)
     }
 
     /// Lets old weight fade.

@@ -4,11 +4,13 @@
 //! [`EventBatch`]; the folding thread adds that to the [`Store`] and asks it for a
 //! [`KpiSnapshot`].
 
+mod backfill;
 mod batch;
 mod candidates;
 mod cell;
 mod evaluate;
 mod formula;
+mod journal;
 mod label;
 mod plan;
 mod series;
@@ -21,6 +23,7 @@ mod syntax;
 pub use batch::{EventBatch, Mark};
 pub use evaluate::Operand;
 pub use formula::{Formula, Operator, Quantity};
+pub use journal::{Changes, Damaged, Kept};
 pub use label::{LONGEST_LABEL, label_of};
 pub use plan::Plan;
 pub use snapshot::{KpiFigure, KpiSnapshot, SeriesSnapshot, SliceSnapshot};

@@ -2,7 +2,10 @@
 //! touches, and which column of which slice each measure is.
 
 use std::collections::BTreeSet;
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use crate::aggregate::HashKey;
 use crate::event::{Event, Field, Span};
@@ -33,6 +36,10 @@ pub(super) struct SlicePlan {
     pub(super) column_of: Vec<Option<u16>>,
     /// As [`Declarations::kpis_of_slice`].
     pub(super) kpis: Vec<KpiIndex>,
+    /// By place in `kpis`: the columns that the figure and its sample rest on.
+    pub(super) columns_of_kpi: Vec<Vec<u16>>,
+    pub(super) key: HashKey,
+    pub(super) value_seed: u64,
 }
 
 /// One measure in a slice.
@@ -74,7 +81,7 @@ impl Plan {
     /// Compiles the declarations; `key` hashes users and ids.
     pub fn new(declarations: Arc<Declarations>, key: HashKey) -> Plan {
         let slices: Vec<SlicePlan> = (0..declarations.slices.len())
-            .map(|slice| SlicePlan::new(&declarations, slice))
+            .map(|slice| SlicePlan::new(&declarations, slice, key))
             .collect();
         let mut measures_of_type = vec![Vec::new(); declarations.vocabulary.len()];
         for (index, measure) in declarations.measures.iter().enumerate() {
@@ -84,7 +91,7 @@ impl Plan {
             let types: BTreeSet<usize> = measure.types.iter().map(|id| id.index()).collect();
             types.into_iter().for_each(|id| measures_of_type[id].push(index));
         }
-        let value_seed = key.hash("slice values");
+        let value_seed = value_seed(&key);
         let id_key = key.derived("event ids");
         Plan { declarations, key, id_key, value_seed, measures_of_type, slices }
     }
@@ -117,7 +124,7 @@ impl Plan {
 }
 
 impl SlicePlan {
-    fn new(declarations: &Declarations, slice: usize) -> Self {
+    fn new(declarations: &Declarations, slice: usize, key: HashKey) -> Self {
         let measures = declarations.measures_of_slice(slice);
         let mut column_of = vec![None; declarations.measures.len()];
         for (column, &measure) in measures.iter().enumerate() {
@@ -130,13 +137,33 @@ impl SlicePlan {
                 kind: ColumnKind::of(&declarations.measures[measure].aggregate),
             })
             .collect();
+        let kpis = declarations.kpis_of_slice(slice);
+        let columns_of_kpi = kpis.iter().map(|&kpi| {
+            let kpi = &declarations.kpis[kpi];
+            let sample = kpi.sample.iter().flat_map(|sample| sample.of.measures());
+            let measures = kpi.formula.measures().into_iter().chain(sample);
+            measures.filter_map(|measure| column_of[measure]).collect()
+        });
         SlicePlan {
             fields: declarations.slices[slice].fields.clone(),
             columns,
+            columns_of_kpi: columns_of_kpi.collect(),
             column_of,
-            kpis: declarations.kpis_of_slice(slice),
+            kpis,
+            key,
+            value_seed: value_seed(&key),
         }
     }
+
+    /// The hash of a value in the tables: fast, and of this version of the program
+    /// only.
+    pub(super) fn hash_of(&self, key: &str) -> u64 {
+        FixedState::with_seed(self.value_seed).hash_one(key)
+    }
+}
+
+fn value_seed(key: &HashKey) -> u64 {
+    key.hash("slice values")
 }
 
 /// Whether all the filters let an event through.

@@ -6,6 +6,7 @@ use crate::aggregate::Tick;
 use crate::kpi::batch::{BETWEEN_VALUES, EventBatch, Touch};
 use crate::kpi::cell::{Cell, View};
 use crate::kpi::evaluate::Operand;
+use crate::kpi::journal::{CellChange, CellImage};
 use crate::kpi::plan::{ColumnKind, SlicePlan};
 use crate::kpi::{Declarations, KpiFigure, SeriesSnapshot};
 use crate::window::Ageing;
@@ -20,8 +21,10 @@ pub(super) struct Series {
     pub(super) since: Option<Tick>,
     /// Events, the older ones for less.
     pub(super) weight: u64,
+    /// Something in it is not settled.
+    pub(super) dirty: bool,
     /// By column.
-    cells: Box<[Cell]>,
+    pub(super) cells: Box<[Cell]>,
 }
 
 impl Series {
@@ -31,23 +34,31 @@ impl Series {
             _ => key.split(BETWEEN_VALUES).map(Box::from).collect(),
         };
         let cells = plan.columns.iter().map(|_| Cell::Empty).collect();
-        Series { key: key.into(), hash, values, since, weight: 0, cells }
+        Series { key: key.into(), hash, values, since, weight: 0, dirty: false, cells }
     }
 
-    pub(super) fn fold(
-        &mut self,
-        plan: &SlicePlan,
-        touch: &Touch,
-        batch: &EventBatch,
-        present: Tick,
-    ) {
+    pub(super) fn fold(&mut self, plan: &SlicePlan, touch: &Touch, batch: &EventBatch) {
         self.weight += 1;
         let (first, last) = touch.contributions;
         for contribution in &batch.contributions[first as usize..last as usize] {
             let column = usize::from(contribution.column);
             let kind = plan.columns[column].kind;
-            self.cells[column].add(kind, touch.tick, contribution.payload, &batch.levels, present);
+            self.cells[column].add(kind, touch.tick, contribution.payload, &batch.levels);
         }
+    }
+
+    /// Settles all that is fresh; gives what that has changed, by column, where
+    /// `base` is given.
+    pub(super) fn settle(&mut self, present: Tick, base: Option<Tick>) -> Vec<(u16, CellChange)> {
+        self.dirty = false;
+        let cells = self.cells.iter_mut().zip(0..);
+        cells.filter_map(|(cell, at)| Some((at, cell.settle(present, base)?))).collect()
+    }
+
+    /// All its cells but the empty ones.
+    pub(super) fn image(&self, base: Tick) -> Vec<(u16, CellImage)> {
+        let cells = self.cells.iter().zip(0..);
+        cells.filter_map(|(cell, at)| Some((at, cell.image(base)?))).collect()
     }
 
     pub(super) fn merge(&mut self, plan: &SlicePlan, other: &Series) {
@@ -60,12 +71,17 @@ impl Series {
         for (cell, column) in self.cells.iter_mut().zip(&plan.columns) {
             cell.age(column.kind, ageing);
         }
+        self.since = self.since_asked_for(plan, ageing);
+    }
+
+    /// Since when it is whole, if a figure can still depend on that.
+    pub(super) fn since_asked_for(&self, plan: &SlicePlan, ageing: &Ageing) -> Option<Tick> {
         let asked_for = plan.columns.iter().map(|column| match column.kind {
             ColumnKind::Last { max_age } => Tick::of(ageing.settled().end() - max_age),
             _ => ageing.keep_from(),
         });
         let oldest = asked_for.min().unwrap_or(ageing.keep_from());
-        self.since = self.since.filter(|since| *since > oldest);
+        self.since.filter(|since| *since > oldest)
     }
 
     /// Whether it holds anything that a window can still ask for.
@@ -74,9 +90,11 @@ impl Series {
         cells.any(|(cell, column)| cell.is_live(column.kind, ageing))
     }
 
-    /// The newest tick of which anything is held.
-    pub(super) fn newest(&self) -> Option<Tick> {
-        self.cells.iter().filter_map(Cell::newest).max()
+    /// The newest tick of which anything is held that a window can still ask for.
+    pub(super) fn newest(&self, plan: &SlicePlan, ageing: &Ageing) -> Option<Tick> {
+        let cells = self.cells.iter().zip(&plan.columns);
+        let live = cells.filter(|(cell, column)| cell.is_live(column.kind, ageing));
+        live.filter_map(|(cell, _)| cell.newest()).max()
     }
 
     /// The columns whose levels found no room.

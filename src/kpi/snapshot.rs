@@ -21,6 +21,9 @@ pub struct SliceSnapshot {
     pub slice: SliceIndex,
     /// For each window of the slice: the share of its span that was read, 0 to 1.
     pub coverage: Vec<f64>,
+    /// The same for each KPI, which may rest on measures that began later: by window,
+    /// then by KPI of [`super::Declarations::kpis_of_slice`].
+    pub kpi_coverage: Vec<f64>,
     /// Values that have no series of their own because the cap is reached,
     /// estimated from what is remembered of them; 0 when nothing is folded.
     pub folded_values: u64,

@@ -85,7 +85,7 @@ impl<'a> Judge<'a> {
     ) -> Option<Self> {
         let kpis = declarations.kpis_of_slice(spec.slice);
         let place = kpis.iter().position(|kpi| *kpi == spec.kpi)?;
-        let coverage = *slice.coverage.get(spec.window)?;
+        let coverage = *slice.kpi_coverage.get(spec.window * kpis.len() + place)?;
         let own = declarations.kpis[spec.kpi].sample.as_ref().map(|sample| sample.minimum);
         let unknown = if freshness.stale {
             Some(UnknownReason::Stale)

@@ -5,6 +5,11 @@
 //! Panes of one step are joined to the next of [`LADDER`] once no window can begin
 //! inside the result any more. Two minutes of margin let the clock step back a
 //! little; a window that would have to cut a joined pane has no figure.
+//!
+//! When the windows of a slice change, what was joined stays joined and what was
+//! dropped stays dropped ([`Inherited`]), until time has outgrown it.
+
+use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{TICK, Tick};
 use crate::event::{EventTime, Span};
@@ -27,6 +32,28 @@ pub struct Ageing {
     joined: [Tick; LADDER.len()],
     keep_from: Tick,
     settled: Tick,
+    inherited: Option<Inherited>,
+}
+
+/// What other windows have left.
+#[derive(Debug, Clone, Copy)]
+struct Inherited {
+    /// Nothing from before this tick was held when the windows changed.
+    held_from: Tick,
+    /// As [`Ageing::joined`], for what was held.
+    joined: [Tick; LADDER.len()],
+}
+
+/// An [`Ageing`] as it is written down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AgeingImage {
+    /// In microseconds.
+    windows: Vec<i64>,
+    reached: Option<i32>,
+    joined: [i32; LADDER.len()],
+    keep_from: i32,
+    settled: i32,
+    inherited: Option<(i32, [i32; LADDER.len()])>,
 }
 
 impl Ageing {
@@ -38,6 +65,7 @@ impl Ageing {
             joined: [Tick::MIN; LADDER.len()],
             keep_from: Tick::MIN,
             settled: Tick::MIN,
+            inherited: None,
         }
     }
 
@@ -49,6 +77,16 @@ impl Ageing {
             return false;
         }
         self.reached = Some(tick);
+        self.compute(tick);
+        self.inherited = self.inherited.filter(|inherited| {
+            let outgrown =
+                self.joined.iter().zip(&inherited.joined).all(|(mine, left)| mine >= left);
+            !outgrown || inherited.held_from >= self.keep_from
+        });
+        true
+    }
+
+    fn compute(&mut self, tick: Tick) {
         let oldest_as_of = tick.start() - MARGIN;
         self.settled = Tick::of(oldest_as_of);
         let start_of = |window: &WindowSpec| window.bounds(oldest_as_of).start;
@@ -57,15 +95,63 @@ impl Ageing {
             *joined = finer.map(start_of).fold(self.settled, Tick::min);
         }
         self.keep_from = self.windows.iter().map(start_of).fold(self.settled, Tick::min);
-        true
+    }
+
+    /// From where on anything is held, where the windows reach back further because
+    /// they have changed.
+    pub fn held_from(&self) -> Option<EventTime> {
+        self.inherited.map(|inherited| inherited.held_from.start())
+    }
+
+    /// As it is written down.
+    pub fn image(&self) -> AgeingImage {
+        let numbers = |ticks: &[Tick; LADDER.len()]| ticks.map(Tick::number);
+        AgeingImage {
+            windows: self.windows.iter().map(|window| window.size().micros()).collect(),
+            reached: self.reached.map(Tick::number),
+            joined: numbers(&self.joined),
+            keep_from: self.keep_from.number(),
+            settled: self.settled.number(),
+            inherited: self.inherited.map(|of| (of.held_from.number(), numbers(&of.joined))),
+        }
+    }
+
+    /// Goes on from what is written, whatever windows it was written for.
+    pub fn go_on_from(&mut self, image: &AgeingImage) {
+        let ticks = |numbers: &[i32; LADDER.len()]| numbers.map(Tick::new);
+        let inherited = image.inherited.map(|(held_from, joined)| Inherited {
+            held_from: Tick::new(held_from),
+            joined: ticks(&joined),
+        });
+        self.reached = image.reached.map(Tick::new);
+        let sizes = self.windows.iter().map(|window| window.size().micros());
+        if sizes.eq(image.windows.iter().copied()) {
+            self.joined = ticks(&image.joined);
+            self.keep_from = Tick::new(image.keep_from);
+            self.settled = Tick::new(image.settled);
+            self.inherited = inherited;
+            return;
+        }
+        let Some(reached) = self.reached else { return };
+        self.compute(reached);
+        let mut joined = ticks(&image.joined);
+        let mut held_from = Tick::new(image.keep_from);
+        if let Some(before) = inherited {
+            held_from = held_from.max(before.held_from);
+            joined.iter_mut().zip(before.joined).for_each(|(mine, left)| *mine = left.max(*mine));
+        }
+        self.inherited = Some(Inherited { held_from, joined });
     }
 
     /// The first tick of the pane that holds `tick`. Does not decrease.
     pub fn floor(&self, tick: Tick) -> Tick {
-        for (joined, step) in self.joined.iter().zip(LADDER).skip(1).rev() {
+        let inherited = self.inherited.filter(|inherited| inherited.held_from <= tick);
+        for (place, step) in LADDER.into_iter().enumerate().skip(1).rev() {
+            let left = inherited.map_or(Tick::MIN, |inherited| inherited.joined[place]);
             let first = tick.floor(ticks(step));
-            if first.offset(ticks(step)) <= *joined {
-                return first;
+            if first.offset(ticks(step)) <= self.joined[place].max(left) {
+                // What was held is never joined with what came from before it.
+                return inherited.map_or(first, |inherited| first.max(inherited.held_from));
             }
         }
         tick

@@ -5,7 +5,7 @@ mod bounds;
 mod progress;
 mod spec;
 
-pub use ageing::Ageing;
+pub use ageing::{Ageing, AgeingImage};
 pub use bounds::Bounds;
 pub use progress::{Progress, StartedAt};
 pub use spec::{BASE_PANE, LADDER, WindowSpec};

@@ -83,6 +83,7 @@ fn slice_snapshot(declarations: &Declarations, slice: SliceIndex) -> SliceSnapsh
     SliceSnapshot {
         slice,
         coverage: vec![1.0; windows],
+        kpi_coverage: vec![1.0; kpis],
         folded_values: 0,
         folded_events: 0,
         series: series.collect(),

@@ -12,6 +12,7 @@ mod demo;
 mod documents;
 mod export;
 mod formats;
+mod journal;
 mod kafka;
 mod kafka_dead_letters;
 mod kafka_network;

@@ -12,9 +12,9 @@ use crate::recount_model::{
 };
 
 /// A Tuesday at noon.
-const START: i64 = 1_781_006_400;
+pub(crate) const START: i64 = 1_781_006_400;
 
-fn act(reach: i64, campaigns: usize) -> impl Strategy<Value = Act> {
+pub(crate) fn act(reach: i64, campaigns: usize) -> impl Strategy<Value = Act> {
     let what = (0..KINDS.len(), 0..reach, 0..=campaigns, 0..3_usize);
     let who = (0..40_u32, 0..4_i64, any::<Option<bool>>(), any::<bool>());
     (what, who).prop_map(move |((kind, at, campaign, region), (user, count, machine, flag))| {

@@ -11,6 +11,8 @@ use crate::aggregate::Tick;
 
 /// How many registers there are.
 pub(super) const REGISTERS: usize = 1 << INDEX_BITS;
+/// The rank of an item whose other bits are all zeros.
+pub(super) const HIGHEST_RANK: u8 = (64 - INDEX_BITS + 1) as u8;
 const NIL: u32 = (1 << RANK_SHIFT) - 1;
 const RANK_SHIFT: u32 = 26;
 
@@ -69,18 +71,20 @@ impl Default for Fronts {
 const EXPECTED_NODES: usize = 1_024;
 
 impl Fronts {
-    pub(super) fn insert_item(&mut self, item: u64, tick: Tick) {
+    /// Whether that says anything new.
+    pub(super) fn insert_item(&mut self, item: u64, tick: Tick) -> bool {
         let (register, rank) = place_of(item);
-        self.insert(register, rank, tick);
+        self.insert(register, rank, tick)
     }
 
-    pub(super) fn insert(&mut self, register: usize, rank: u8, tick: Tick) {
+    /// Whether that says anything new.
+    pub(super) fn insert(&mut self, register: usize, rank: u8, tick: Tick) -> bool {
         let mut newer = NIL;
         let mut at = self.heads[register];
         while at != NIL {
             let node = self.nodes[at as usize];
             if node.tick >= tick && node.rank() >= rank {
-                return;
+                return false;
             }
             if node.tick <= tick {
                 break;
@@ -92,6 +96,7 @@ impl Fronts {
         }
         let made = self.make(Node::new(tick, rank, at));
         self.link(register, newer, made);
+        true
     }
 
     /// Makes `at` the next older of `newer`, or the newest where that is none.

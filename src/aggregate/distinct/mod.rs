@@ -18,6 +18,7 @@
 mod estimate;
 mod fronts;
 mod pending;
+mod wire;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use hashbrown::hash_table::Entry;
 use crate::aggregate::Tick;
 use fronts::{Fronts, REGISTERS};
 use pending::Pending;
+pub use wire::DistinctImage;
 
 /// How many of the most recently seen items are kept as they are.
 pub const EXACT_ITEMS: usize = 512;
@@ -75,14 +77,15 @@ impl Default for Distinct {
 }
 
 impl Distinct {
-    /// Takes note of a sighting in `tick`, `present` being the present one.
-    pub fn observe(&mut self, item: u64, tick: Tick, present: Tick) {
+    /// Takes note of a sighting in `tick`, `present` being the present one. Whether
+    /// that changed what is kept: a sighting that did not may be left out of a record.
+    pub fn observe(&mut self, item: u64, tick: Tick, present: Tick) -> bool {
         if tick <= present {
-            self.take_in(item, tick);
-            return;
+            return self.take_in(item, tick);
         }
-        self.pending.entry(tick).or_default().insert(item);
+        let new = self.pending.entry(tick).or_default().insert(item);
         self.bound_pending();
+        new
     }
 
     fn bound_pending(&mut self) {
@@ -98,17 +101,16 @@ impl Distinct {
         self.cached = None;
     }
 
-    fn take_in(&mut self, item: u64, tick: Tick) {
+    fn take_in(&mut self, item: u64, tick: Tick) -> bool {
         if tick < self.cutoff {
             self.note_change(tick);
-            self.older.get_or_insert_default().insert_item(item, tick);
-            return;
+            return self.older.get_or_insert_default().insert_item(item, tick);
         }
         match self.recent.entry(item, |seen| seen.item == item, |seen| seen.item) {
             Entry::Occupied(mut held) => {
                 let held = held.get_mut();
                 if held.tick >= tick {
-                    return;
+                    return false;
                 }
                 held.tick = tick;
             }
@@ -124,6 +126,7 @@ impl Distinct {
             let cutoff = over.next();
             self.move_cutoff(cutoff);
         }
+        true
     }
 
     fn move_cutoff(&mut self, cutoff: Tick) {
@@ -143,7 +146,9 @@ impl Distinct {
 
     fn take_in_pending(&mut self, tick: Tick, pending: Pending) {
         match pending {
-            Pending::Few(items) => items.iter().for_each(|&item| self.take_in(item, tick)),
+            Pending::Few(items) => items.iter().for_each(|&item| {
+                self.take_in(item, tick);
+            }),
             Pending::Many(registers) => {
                 self.note_change(tick);
                 self.move_cutoff(tick.next());
@@ -158,7 +163,7 @@ impl Distinct {
     }
 
     /// Takes in what waited for tick `present` or an earlier one.
-    fn advance(&mut self, present: Tick) {
+    pub fn advance(&mut self, present: Tick) {
         while let Some(next) = self.pending.first_entry().filter(|next| *next.key() <= present) {
             let (tick, pending) = next.remove_entry();
             self.take_in_pending(tick, pending);
@@ -171,7 +176,9 @@ impl Distinct {
         if let Some(older) = &other.older {
             self.note_change(other.newest);
             let mine = self.older.get_or_insert_default();
-            older.each(|register, rank, tick| mine.insert(register, rank, tick));
+            older.each(|register, rank, tick| {
+                mine.insert(register, rank, tick);
+            });
         }
         for seen in &other.recent {
             self.take_in(seen.item, seen.tick);

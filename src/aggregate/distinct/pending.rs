@@ -1,6 +1,7 @@
 //! The items of one tick ahead of the present.
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::EXACT_ITEMS;
 use super::fronts::{REGISTERS, place_of};
@@ -22,13 +23,19 @@ impl Default for Pending {
 }
 
 impl Pending {
-    pub(super) fn insert(&mut self, item: u64) {
+    /// Whether that says anything new.
+    pub(super) fn insert(&mut self, item: u64) -> bool {
         match self {
             Pending::Few(items) => {
-                items.entry(item, |held| *held == item, |held| *held).or_insert(item);
+                let Entry::Vacant(place) = items.entry(item, |held| *held == item, |held| *held)
+                else {
+                    return false;
+                };
+                place.insert(item);
                 if items.len() > EXACT_ITEMS {
                     self.registers();
                 }
+                true
             }
             Pending::Many(registers) => raise(registers, place_of(item)),
         }
@@ -36,10 +43,14 @@ impl Pending {
 
     pub(super) fn merge(&mut self, other: &Self) {
         match other {
-            Pending::Few(items) => items.iter().for_each(|&item| self.insert(item)),
+            Pending::Few(items) => items.iter().for_each(|&item| {
+                self.insert(item);
+            }),
             Pending::Many(more) => {
                 let registers = self.registers();
-                more.iter().enumerate().for_each(|(at, &rank)| raise(registers, (at, rank)));
+                more.iter().enumerate().for_each(|(at, &rank)| {
+                    raise(registers, (at, rank));
+                });
             }
         }
     }
@@ -48,7 +59,9 @@ impl Pending {
     fn registers(&mut self) -> &mut [u8; REGISTERS] {
         if let Pending::Few(items) = self {
             let mut registers = Box::new([0; REGISTERS]);
-            items.iter().for_each(|&item| raise(&mut registers, place_of(item)));
+            items.iter().for_each(|&item| {
+                raise(&mut registers, place_of(item));
+            });
             *self = Pending::Many(registers);
         }
         match self {
@@ -58,6 +71,8 @@ impl Pending {
     }
 }
 
-fn raise(registers: &mut [u8; REGISTERS], (register, rank): (usize, u8)) {
+fn raise(registers: &mut [u8; REGISTERS], (register, rank): (usize, u8)) -> bool {
+    let raised = registers[register] < rank;
     registers[register] = registers[register].max(rank);
+    raised
 }

@@ -315,6 +315,10 @@ fn snapshot(as_of: EventTime, step: i64) -> KpiSnapshot {
             SliceSnapshot {
                 slice: 0,
                 coverage: vec![1.0, 1.0, 0.998],
+                kpi_coverage: [1.0, 1.0, 0.998]
+                    .iter()
+                    .flat_map(|share| [*share; KPIS.len()])
+                    .collect(),
                 folded_values: 0,
                 folded_events: 0,
                 series: vec![series(None, false, &[300.0, 3_600.0, 86_400.0], step)],
@@ -322,6 +326,7 @@ fn snapshot(as_of: EventTime, step: i64) -> KpiSnapshot {
             SliceSnapshot {
                 slice: 1,
                 coverage: vec![1.0, 1.0],
+                kpi_coverage: vec![1.0; 2 * KPIS.len()],
                 folded_values: 12,
                 folded_events: 4_711,
                 series: campaigns,

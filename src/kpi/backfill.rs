@@ -1,0 +1,88 @@
+//! Columns filled from another store, and emptied again.
+//!
+//! In: a store of the same declarations that read what lies further back. Out: its
+//! columns added to those here. What may lie in the other series there has no figure
+//! here until the windows have left it behind.
+
+use crate::event::EventTime;
+use crate::kpi::slice::other_of;
+use crate::kpi::{MeasureIndex, SliceIndex, Store};
+
+impl Store {
+    /// Adds to these columns everything that `other`, of the same declarations, holds
+    /// in them; they are covered from `covered_from` on. The next changes contain
+    /// images of everything.
+    pub fn merge_columns(
+        &mut self,
+        mut other: Store,
+        columns: &[(SliceIndex, MeasureIndex)],
+        covered_from: Option<EventTime>,
+    ) {
+        self.settle();
+        other.settle();
+        let now = self.present.next();
+        for (index, theirs) in other.slices.iter().enumerate() {
+            let columns = self.columns_of(index, columns);
+            if columns.is_empty() {
+                continue;
+            }
+            let (plan, mine) = (&self.plan.slices[index], &mut self.slices[index]);
+            for series in theirs.series.iter().flatten() {
+                let number = mine
+                    .find(series.hash, &series.key)
+                    .or_else(|| mine.admit(plan, series.hash, &series.key, &mut self.journal));
+                let target = match number {
+                    Some(number) => mine.series[number as usize].as_mut(),
+                    None => Some(other_of(&mut mine.other, plan)),
+                };
+                let Some(target) = target else { continue };
+                for &column in &columns {
+                    let kind = plan.columns[column].kind;
+                    target.cells[column].merge(kind, &series.cells[column]);
+                }
+                if number.is_some() {
+                    target.since = target.since.max(series.since);
+                }
+            }
+            if let Some(others) = &theirs.other {
+                let target = other_of(&mut mine.other, plan);
+                for &column in &columns {
+                    target.cells[column].merge(plan.columns[column].kind, &others.cells[column]);
+                }
+                for series in mine.series.iter_mut().flatten() {
+                    if theirs.find(series.hash, &series.key).is_none() {
+                        series.since = series.since.max(Some(now));
+                    }
+                }
+            }
+            columns.iter().for_each(|&column| mine.since[column] = covered_from);
+            mine.moved = true;
+        }
+        self.image_everything();
+    }
+
+    /// Empties these columns; they begin at `since`.
+    pub fn clear_columns(
+        &mut self,
+        columns: &[(SliceIndex, MeasureIndex)],
+        since: Option<EventTime>,
+    ) {
+        self.settle();
+        for index in 0..self.slices.len() {
+            for column in self.columns_of(index, columns) {
+                self.slices[index].clear_column(column);
+                self.slices[index].since[column] = since;
+                self.slices[index].moved = true;
+            }
+        }
+        self.image_everything();
+    }
+
+    fn columns_of(&self, slice: SliceIndex, columns: &[(SliceIndex, MeasureIndex)]) -> Vec<usize> {
+        let here = columns.iter().filter(|(of, _)| *of == slice);
+        let column_of = &self.plan.slices[slice].column_of;
+        here.filter_map(|(_, measure)| column_of.get(*measure).copied().flatten())
+            .map(usize::from)
+            .collect()
+    }
+}
