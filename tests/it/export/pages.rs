@@ -9,6 +9,7 @@ use tidegauge::export::{PageFormat, ProcessUse, Report, encode};
 use tidegauge::kpi::Quantity;
 
 use super::fixture;
+use crate::support::instance::Metrics;
 
 const PROCESS: ProcessUse =
     ProcessUse { resident_bytes: Some(73_400_320), cpu_seconds: Some(12.5) };
@@ -196,4 +197,34 @@ fn every_family_stands_together_and_is_described_once() {
             assert_eq!(described.last(), Some(&name), "{line} stands in another family");
         }
     }
+}
+
+#[test]
+fn counters_add_up_to_what_the_durable_ledgers_hold() {
+    let mut report = fixture::story(&fixture::site(), 0);
+    // What is live has gone on since the checkpoint.
+    report.topics[0].ledger.records.read += 7;
+    report.topics[0].ledger.records.decoded += 7;
+    let metrics = Metrics::parse(&page(Some(&report), PageFormat::Text));
+    let state = report.state.as_ref().expect("a state");
+    for (topic, ledger) in state.durable.iter() {
+        let of = [("topic", topic.as_str())];
+        assert_eq!(metrics.sum("tidegauge_records_total", &of), ledger.records.read as f64);
+        assert_eq!(metrics.sum("tidegauge_events_total", &of), ledger.events.decoded as f64);
+    }
+    let read = [("topic", report.topics[0].topic.as_str()), ("outcome", "read")];
+    let live = report.topics[0].ledger.records.read as f64;
+    assert_eq!(metrics.one("tidegauge_ledger_records", &read), Some(live));
+}
+
+#[test]
+fn without_saved_state_nothing_claims_to_be_durable() {
+    let mut report = fixture::story(&fixture::site(), 0);
+    (report.state, report.duplicates, report.backfill) = (None, None, None);
+    let page = page(Some(&report), PageFormat::Text);
+    for absent in ["_records_total", "_events_total{", "_state_", "remembered_ids", "_backfill_"] {
+        let found = page.lines().find(|it| it.contains(absent) && !it.contains("objective_state"));
+        assert!(found.is_none_or(|it| it.contains("partition_lost")), "{found:?}");
+    }
+    check_promtool(&page);
 }
