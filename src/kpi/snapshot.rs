@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::EventTime;
-use crate::kpi::{Quantity, SliceIndex};
+use crate::kpi::{KpiIndex, Quantity, SliceIndex};
 
 /// Every figure, at one `as_of`. A figure is right or absent (`None`).
 #[derive(Debug, Clone)]
@@ -31,6 +31,22 @@ pub struct SliceSnapshot {
     pub folded_events: u64,
     /// Every value that a kept pane holds, in a stable order.
     pub series: Vec<SeriesSnapshot>,
+}
+
+impl SliceSnapshot {
+    /// The KPIs that are less covered than their slice, with their windows and shares:
+    /// by KPI, then by window. `kpis` are those of the slice, in their order.
+    pub fn less_covered_kpis(
+        &self,
+        kpis: &[KpiIndex],
+    ) -> impl Iterator<Item = (KpiIndex, usize, f64)> {
+        kpis.iter().enumerate().flat_map(move |(place, &kpi)| {
+            self.coverage.iter().enumerate().filter_map(move |(window, &of_slice)| {
+                let share = *self.kpi_coverage.get(window * kpis.len() + place)?;
+                (share < of_slice).then_some((kpi, window, share))
+            })
+        })
+    }
 }
 
 /// One value of a slice.

@@ -43,6 +43,7 @@ pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
 
 fn slices(site: &Site, slices: &[SliceSnapshot], sink: &mut dyn FnMut(Samples)) {
     let mut coverage = Samples::of(&catalog::COVERAGE);
+    let mut of_kpis = Samples::of(&catalog::KPI_COVERAGE);
     let mut series = Samples::of(&catalog::SLICE_SERIES);
     let mut limit = Samples::of(&catalog::SLICE_SERIES_LIMIT);
     let mut folded_values = Samples::of(&catalog::SLICE_FOLDED_VALUES);
@@ -53,13 +54,18 @@ fn slices(site: &Site, slices: &[SliceSnapshot], sink: &mut dyn FnMut(Samples)) 
         for (window, share) in layout.windows.iter().zip(&slice.coverage) {
             coverage.add([label[0], ("window", window)], *share);
         }
+        for (kpi, window, share) in slice.less_covered_kpis(&layout.kpis) {
+            let kpi = site.declarations.kpis[kpi].id.as_str();
+            let window = layout.windows[window].as_str();
+            of_kpis.add([("kpi", kpi), label[0], ("window", window)], share);
+        }
         let own = slice.series.iter().filter(|series| !series.other).count();
         series.add(label, own as f64);
         limit.add(label, site.declarations.slices[slice.slice].cap as f64);
         folded_values.add(label, slice.folded_values as f64);
         folded_events.add(label, slice.folded_events as f64);
     }
-    for samples in [coverage, series, limit, folded_values, folded_events] {
+    for samples in [coverage, of_kpis, series, limit, folded_values, folded_events] {
         sink(samples);
     }
 }

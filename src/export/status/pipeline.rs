@@ -12,6 +12,8 @@ pub(super) struct SliceStatus<'a> {
     pub(super) slice: &'a str,
     /// The share of each window that was read.
     pub(super) coverage: Vec<(&'a str, f64)>,
+    /// KPIs that are less covered than the slice: their names, windows and shares.
+    pub(super) less_covered_kpis: Vec<(&'a str, &'a str, f64)>,
     pub(super) series: usize,
     pub(super) series_limit: usize,
     pub(super) folded_values: u64,
@@ -139,6 +141,13 @@ pub(super) fn slices<'a>(site: &'a Site, report: Option<&Report>) -> Vec<SliceSt
             SliceStatus {
                 slice: &layout.name,
                 coverage: windows.zip(snapshot.coverage.iter().copied()).collect(),
+                less_covered_kpis: snapshot
+                    .less_covered_kpis(&layout.kpis)
+                    .map(|(kpi, window, share)| {
+                        let kpi = site.declarations.kpis[kpi].id.as_str();
+                        (kpi, layout.windows[window].as_str(), share)
+                    })
+                    .collect(),
                 series: snapshot.series.iter().filter(|series| !series.other).count(),
                 series_limit: site.declarations.slices[snapshot.slice].cap,
                 folded_values: snapshot.folded_values,

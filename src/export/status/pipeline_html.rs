@@ -2,7 +2,7 @@
 
 use super::data::{Moment, Status};
 use super::html::{shape, words};
-use super::pipeline::{Counts, GapStatus, StateStatus, TopicStatus};
+use super::pipeline::{Counts, GapStatus, SliceStatus, StateStatus, TopicStatus};
 use super::text;
 use crate::event::Span;
 use crate::objective::State;
@@ -128,15 +128,8 @@ fn slices(status: &Status<'_>) -> String {
         .slices
         .iter()
         .map(|slice| {
-            let windows: Vec<_> = slice
-                .coverage
-                .iter()
-                .map(|(window, share)| {
-                    // Never rounded up to whole: what is missing has to be seen.
-                    let share = (share * 1_000.0).floor() / 10.0;
-                    format!("{}\u{a0}{}\u{202f}%", text::escape(window), text::number(share))
-                })
-                .collect();
+            let windows: Vec<_> =
+                slice.coverage.iter().map(|(window, share)| window_share(window, *share)).collect();
             let folded = match slice.folded_events {
                 0 => String::new(),
                 events => format!(
@@ -146,15 +139,50 @@ fn slices(status: &Status<'_>) -> String {
                 ),
             };
             format!(
-                "<div><dt>{}</dt><dd>read: {}<br>{} of {} series{folded}</dd></div>",
+                "<div><dt>{}</dt><dd>read: {}{}<br>{} of {} series{folded}</dd></div>",
                 words(slice.slice),
                 windows.join(", "),
+                less_covered(slice),
                 text::number(slice.series as f64),
                 text::number(slice.series_limit as f64),
             )
         })
         .collect();
     format!("<dl aria-label=\"Coverage\">{slices}</dl>")
+}
+
+fn window_share(window: &str, share: f64) -> String {
+    // Never rounded up to whole: what is missing has to be seen.
+    let share = (share * 1_000.0).floor() / 10.0;
+    format!("{}\u{a0}{}\u{202f}%", text::escape(window), text::number(share))
+}
+
+/// KPIs of a slice that are named as less covered.
+const NAMED_KPIS: usize = 5;
+
+/// The line that says which KPIs know less than their slice.
+fn less_covered(slice: &SliceStatus<'_>) -> String {
+    let kpis: Vec<_> = slice.less_covered_kpis.chunk_by(|one, other| one.0 == other.0).collect();
+    let mut parts: Vec<String> = kpis
+        .iter()
+        .take(NAMED_KPIS)
+        .map(|of_kpi| {
+            let shares: Vec<_> =
+                of_kpi.iter().map(|(_, window, share)| window_share(window, *share)).collect();
+            format!("{} {}", words(of_kpi[0].0), shares.join(", "))
+        })
+        .collect();
+    if kpis.len() > NAMED_KPIS {
+        parts.push(format!("{} more KPIs", kpis.len() - NAMED_KPIS));
+    }
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(
+            "<br><span class=\"partly\">{}only in part: {}</span>",
+            shape(State::AtRisk),
+            parts.join("; ")
+        ),
+    }
 }
 
 fn facts(status: &Status<'_>) -> String {

@@ -66,6 +66,7 @@ fn the_page_tells_the_story() {
         "3 records, 1 of 2 unknown",
         "12 more values folded (4,711 events)",
         "everything else",
+        "only in part: conversion rate 1h 51.3 %",
         "records gone before they were read · partition 1: 1,204, once",
         "saved 0 s ago, 18.3 MB on the disk",
         "told by 1,480,000 ids, remembered for 3 d, 14.7 MB of memory",
