@@ -35,7 +35,7 @@ pub struct Report {
     /// The dead letters.
     pub dead_letters: DeadLetterReport,
     /// For each measure of money: events that it left out because they are in another
-    /// currency, since the process started.
+    /// currency, since the state began.
     pub other_currency: Vec<(MeasureIndex, u64)>,
     /// Levels that have no figure because they have too many keys.
     pub overfull_levels: Vec<(SliceIndex, MeasureIndex)>,
@@ -103,7 +103,7 @@ pub struct BackfillReport {
 pub struct TopicReport {
     /// Its name.
     pub topic: String,
-    /// Since the process started.
+    /// Since the state began, or the process where none is saved.
     pub ledger: Ledger,
     /// Of records of the last five minutes.
     pub recent: RecentLedger,
@@ -120,7 +120,7 @@ pub struct PartitionReport {
     pub lag: Option<u64>,
     /// The moment up to which it is known to be read.
     pub frontier: Option<EventTime>,
-    /// How often records were missing from it: deleted before they were read, or the
+    /// Since the state began: how often records were missing from it: deleted before they were read, or the
     /// topic was created anew.
     pub gaps: u64,
     /// Records that were missing, as far as offsets tell.

@@ -118,7 +118,7 @@ fn passed_over(records: &Counts, events: &Counts) -> String {
     let parts: Vec<_> = parts
         .into_iter()
         .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| format!("{} {name}", text::number(count as f64)))
+        .map(|(name, count)| format!("{}\u{a0}{name}", text::number(count as f64)))
         .collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
