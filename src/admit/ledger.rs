@@ -55,6 +55,17 @@ pub struct EventLedger {
     pub unidentified: u64,
 }
 
+/// The name of one count of a [`Ledger`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountName {
+    /// `records` or `events`.
+    pub ledger: &'static str,
+    /// What became of them.
+    pub outcome: &'static str,
+    /// Why; empty where the outcome says it all.
+    pub reason: &'static str,
+}
+
 fn add_all<const N: usize>(into: &mut [u64; N], from: &[u64; N]) {
     for (into, from) in into.iter_mut().zip(from) {
         *into += from;
@@ -79,6 +90,37 @@ impl Ledger {
         add_all(&mut events.ignored, &more.ignored);
         add_all(&mut events.rejected, &more.rejected);
         events.unidentified += more.unidentified;
+    }
+
+    /// Every count with its name: which ledger, the outcome, and the reason where the
+    /// outcome has one. What is saved by these names can be read by any later version.
+    pub fn each_count(&mut self, mut give: impl FnMut(CountName, &mut u64)) {
+        let (records, events) = (&mut self.records, &mut self.events);
+        let plain = [
+            ("records", "read", &mut records.read),
+            ("records", "decoded", &mut records.decoded),
+            ("records", "empty", &mut records.empty),
+            ("events", "decoded", &mut events.decoded),
+            ("events", "counted", &mut events.counted),
+            ("events", "duplicate", &mut events.duplicate),
+            ("events", "late", &mut events.late),
+            ("events", "future", &mut events.future),
+            ("events", "unidentified", &mut events.unidentified),
+        ];
+        for (ledger, outcome, count) in plain {
+            give(CountName { ledger, outcome, reason: "" }, count);
+        }
+        for (ledger, ignored, rejected) in [
+            ("records", &mut records.ignored, &mut records.rejected),
+            ("events", &mut events.ignored, &mut events.rejected),
+        ] {
+            for (reason, count) in IgnoreReason::ALL.iter().zip(ignored) {
+                give(CountName { ledger, outcome: "ignored", reason: reason.name() }, count);
+            }
+            for (reason, count) in RejectReason::ALL.iter().zip(rejected) {
+                give(CountName { ledger, outcome: "rejected", reason: reason.name() }, count);
+            }
+        }
     }
 
     /// Whether both balances hold.

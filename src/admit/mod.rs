@@ -8,5 +8,5 @@ mod recent;
 
 pub use bounds::{Admission, judge};
 pub use ids::{SeenIds, Sighting};
-pub use ledger::{EventLedger, IgnoreCounts, Ledger, RecordLedger, RejectCounts};
+pub use ledger::{CountName, EventLedger, IgnoreCounts, Ledger, RecordLedger, RejectCounts};
 pub use recent::RecentLedger;

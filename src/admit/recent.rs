@@ -29,6 +29,15 @@ impl RecentLedger {
         slot.1.merge(ledger);
     }
 
+    /// What is held, by the beginning of the minute: to be saved, and given to
+    /// [`RecentLedger::add`] again.
+    pub fn minutes(&self) -> impl Iterator<Item = (EventTime, &Ledger)> {
+        self.ring
+            .iter()
+            .filter(|(_, ledger)| *ledger != Ledger::default())
+            .map(|(minute, ledger)| (EventTime::from_secs(minute * 60), ledger))
+    }
+
     /// The sum over the last five whole or begun minutes at `now`.
     pub fn at(&self, now: EventTime) -> Ledger {
         let minute = now.micros().div_euclid(60_000_000);

@@ -61,6 +61,11 @@ impl DecodedBatch {
             sighting
         });
     }
+
+    /// Events that count, copies among them.
+    pub fn counted(&self) -> u64 {
+        self.ledgers.iter().map(|part| part.ledger.events.counted).sum()
+    }
 }
 
 /// A piece of a topic's ledger: records of one minute.

@@ -7,6 +7,7 @@
 //! Stopping closes in flow order, with a deadline. [`Demo`] is all of it with an
 //! embedded broker and simulated campaigns.
 
+mod checkpoints;
 mod clock;
 mod decoding;
 pub mod demo;
@@ -14,12 +15,13 @@ mod engine;
 mod memory;
 mod pipeline;
 mod routes;
+mod saved;
 mod service;
 mod showcase;
 
 pub use clock::now;
 pub use decoding::{DecodedBatch, LedgerPart, RecordDecoder};
-pub use engine::Engine;
+pub use engine::{Counts, Cut, Engine, Head, PartitionHead, TopicHead};
 pub use routes::Routes;
 pub use service::{Service, ServiceError};
 pub use showcase::Demo;

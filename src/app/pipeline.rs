@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tokio::sync::watch;
 
+use crate::app::checkpoints::Checkpoints;
 use crate::app::clock;
 use crate::app::decoding::{DecodedBatch, RecordDecoder};
 use crate::app::engine::Engine;
 use crate::event::Span;
 use crate::export::{DeadLetterReport, NotReady, ProcessUse, Report};
-use crate::kafka::{DeadLetter, DeadLetters, Source, SourceEvent};
+use crate::kafka::{DeadLetter, DeadLetters, Folded, Source, SourceEvent};
 
 /// What decoders hand to the engine: the source's events, batches decoded.
 enum Inbound {
@@ -121,6 +122,8 @@ pub(crate) struct EngineThread {
     /// At this much resident memory no batch is taken until there is less.
     pub(crate) memory_limit: u64,
     pub(crate) memory_full: bool,
+    /// `None` where no state is kept.
+    pub(crate) checkpoints: Option<Checkpoints>,
 }
 
 /// A replay can fill hundreds of megabytes in a second, and a look costs 0.05 ms.
@@ -159,11 +162,14 @@ impl EngineThread {
                 next_report = (next_report + every).max(Instant::now() + every / 4);
             }
             self.send();
+            self.checkpoint();
             let past_deadline = deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if past_deadline || (closed && self.letters.is_empty()) {
                 break;
             }
-            let paused = deadline.is_none() && (self.memory_full || self.letters_refused());
+            let held_back = self.checkpoints.as_ref().is_some_and(Checkpoints::holds_back);
+            let paused =
+                deadline.is_none() && (self.memory_full || self.letters_refused() || held_back);
             if closed || paused || !self.letters.is_empty() {
                 thread::sleep(RETRY);
                 continue;
@@ -173,6 +179,9 @@ impl EngineThread {
             match self.inbox.recv_deadline(wake) {
                 Ok(Inbound::Decoded(batch)) => {
                     log_unknown_types(&batch);
+                    if let Some(checkpoints) = &mut self.checkpoints {
+                        checkpoints.folded(batch.counted());
+                    }
                     self.letters.extend(self.engine.fold(*batch, clock::now()));
                 }
                 Ok(Inbound::Said(SourceEvent::Fatal(text))) => {
@@ -180,6 +189,12 @@ impl EngineThread {
                     break;
                 }
                 Ok(Inbound::Said(SourceEvent::Closed)) => closed = true,
+                Ok(Inbound::Said(SourceEvent::Cluster(id))) => {
+                    if let Err(text) = self.engine.cluster(&id) {
+                        outcome = Err(text);
+                        break;
+                    }
+                }
                 Ok(Inbound::Said(said)) => self.said(said),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -207,7 +222,14 @@ impl EngineThread {
                 );
             }
         }
-        self.commit();
+        if let Some(checkpoints) = self.checkpoints.take() {
+            let (letters, writer) = (&self.letters, self.dead_letters.as_ref());
+            let flushed = |of: &Folded| is_flushed(letters, writer, of);
+            let durable = checkpoints.finish(&mut self.engine, flushed, remaining());
+            durable.into_iter().for_each(|folded| self.commit_durable(folded));
+        } else {
+            self.commit();
+        }
         self.report();
         if !self.source.close(remaining()) {
             tracing::warn!("the last offsets could not be committed in time");
@@ -218,7 +240,6 @@ impl EngineThread {
     fn said(&mut self, said: SourceEvent) {
         let now = clock::now();
         match said {
-            SourceEvent::Cluster(id) => tracing::debug!(%id, "the cluster"),
             SourceEvent::Found { topic, partitions } => {
                 self.engine.found(&topic, &partitions, now);
             }
@@ -244,7 +265,10 @@ impl EngineThread {
             SourceEvent::TopicFound(topic) => self.engine.topic_exists(&topic, true),
             SourceEvent::Brokers { up } => self.engine.brokers(up),
             // Taken care of by the loop itself.
-            SourceEvent::Batch(_) | SourceEvent::Fatal(_) | SourceEvent::Closed => {}
+            SourceEvent::Batch(_)
+            | SourceEvent::Fatal(_)
+            | SourceEvent::Closed
+            | SourceEvent::Cluster(_) => {}
         }
     }
 
@@ -267,23 +291,29 @@ impl EngineThread {
         }
     }
 
-    /// Commits what is folded, up to the first record whose dead letter is not
-    /// written.
+    /// Without saved state: commits what is folded, up to the first record whose dead
+    /// letter is not written.
     fn commit(&self) {
-        let unwritten = |topic: &str, partition: i32| {
-            let waiting = self
-                .letters
-                .iter()
-                .filter(|letter| &*letter.topic == topic && letter.partition == partition)
-                .map(|letter| letter.offset)
-                .min();
-            let handed_over = self.dead_letters.as_ref()?.flushed_below(topic, partition);
-            match (waiting, handed_over) {
-                (Some(waiting), Some(handed_over)) => Some(waiting.min(handed_over)),
-                (waiting, handed_over) => waiting.or(handed_over),
-            }
-        };
-        self.source.commit(self.engine.folded(unwritten));
+        if self.checkpoints.is_none() {
+            let (letters, writer) = (&self.letters, self.dead_letters.as_ref());
+            let folded =
+                self.engine.folded(|topic, partition| unwritten(letters, writer, topic, partition));
+            self.source.commit(folded);
+        }
+    }
+
+    /// With saved state its offsets are the truth, and what is committed follows them.
+    fn checkpoint(&mut self) {
+        let Some(checkpoints) = &mut self.checkpoints else { return };
+        let (letters, writer) = (&self.letters, self.dead_letters.as_ref());
+        let flushed = |of: &Folded| is_flushed(letters, writer, of);
+        if let Some(folded) = checkpoints.step(&mut self.engine, flushed) {
+            self.commit_durable(folded);
+        }
+    }
+
+    fn commit_durable(&self, folded: Vec<Folded>) {
+        self.source.commit(self.engine.committable(folded));
     }
 
     /// Whether the dead-letter topic refuses: nothing is read until it takes what is
@@ -350,12 +380,39 @@ impl EngineThread {
                     blocked: state.blocked.is_some(),
                 }
             });
+        let state = self.checkpoints.as_ref().map(Checkpoints::report);
+        let blocked = state.as_ref().is_some_and(|state| state.blocked.is_some());
         let mut report = self.engine.report(clock::now(), dead_letters, self.memory_full);
+        report.state = state;
+        if blocked {
+            report.not_ready.push(NotReady::StateBlocked);
+        }
         report.snapshot_took =
             Span::from_micros(i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX));
         self.log_changes(&report);
         self.publish.send_replace(Some(Arc::new(report)));
     }
+}
+
+/// The first offset of a partition whose dead letter is not written.
+fn unwritten(
+    letters: &VecDeque<DeadLetter>,
+    writer: Option<&DeadLetters>,
+    topic: &str,
+    partition: i32,
+) -> Option<i64> {
+    let waiting = letters
+        .iter()
+        .filter(|letter| &*letter.topic == topic && letter.partition == partition)
+        .map(|letter| letter.offset)
+        .min();
+    let handed_over = writer?.flushed_below(topic, partition);
+    waiting.into_iter().chain(handed_over).min()
+}
+
+/// Whether all dead letters below an offset are written.
+fn is_flushed(letters: &VecDeque<DeadLetter>, writer: Option<&DeadLetters>, of: &Folded) -> bool {
+    unwritten(letters, writer, &of.topic, of.partition).is_none_or(|at| at >= of.next_offset)
 }
 
 fn log_unknown_types(batch: &DecodedBatch) {

@@ -17,6 +17,7 @@ use crate::app::engine::Engine;
 use crate::app::memory;
 use crate::app::pipeline::{EngineThread, start_decoders};
 use crate::app::routes::Routes;
+use crate::app::saved::{self, SavedStateError};
 use crate::config::{Config, DeadLetterSpec};
 use crate::event::Span;
 use crate::export::{self, Report, Site};
@@ -43,6 +44,9 @@ pub enum ServiceError {
     /// What the broker says can only be put right by a person.
     #[error("{0}")]
     Kafka(String),
+    /// The saved state cannot be taken up.
+    #[error(transparent)]
+    State(#[from] SavedStateError),
     /// The demo's own parts do not start.
     #[error("the demo cannot start: {0}")]
     Demo(String),
@@ -95,7 +99,22 @@ impl Service {
         let objectives: Arc<[ObjectiveSpec]> = config.objectives.clone().into();
         let plan = Arc::new(Plan::new(Arc::clone(&declarations), hash_key(config)));
         let topics = patterns(config)?;
-        let settings = source_settings(config, topics.clone(), start);
+        let mut engine = Engine::new(
+            Arc::clone(&plan),
+            Arc::clone(&objectives),
+            config.duplicates,
+            clock::now(),
+        );
+        let checkpoints = match &config.state.directory {
+            Some(path) => {
+                let declared = |topic: &str| topics.iter().any(|pattern| pattern.matches(topic));
+                Some(saved::take_up(path, &config.state, &mut engine, declared, clock::now())?)
+            }
+            None => None,
+        };
+        let start = engine.start_from().map_or(start, StartAt::Time);
+        let mut settings = source_settings(config, topics.clone(), start);
+        settings.resume = engine.resume_at();
         let (source, events) = kafka::start(settings, clock::now).map_err(ServiceError::Kafka)?;
         let dead_letters = match dead_letter_settings(config) {
             Some(settings) => Some(DeadLetters::start(settings).map_err(ServiceError::Kafka)?),
@@ -109,7 +128,7 @@ impl Service {
         let (publish, reports) = watch::channel(None);
         let (stop_engine, stopping) = bounded(1);
         let thread = EngineThread {
-            engine: Engine::new(plan, Arc::clone(&objectives), config.duplicates, clock::now()),
+            engine,
             inbox,
             source,
             dead_letters,
@@ -120,6 +139,7 @@ impl Service {
             letters_at_once: LETTERS_AT_ONCE,
             memory_limit: config.memory_limit.unwrap_or_else(memory::default_limit),
             memory_full: false,
+            checkpoints,
         };
         let engine =
             std::thread::Builder::new().name("engine".to_owned()).spawn(move || thread.run())?;

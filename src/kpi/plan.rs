@@ -101,6 +101,11 @@ impl Plan {
         &self.declarations
     }
 
+    /// Equal for equal hash keys; says nothing of the key.
+    pub fn key_check(&self) -> u64 {
+        self.key.hash("check of the key")
+    }
+
     /// The attributes that filters, slices or distinct counts ask for: a decoder
     /// need not collect any other.
     pub fn wanted_attributes(&self) -> BTreeSet<String> {

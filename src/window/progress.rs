@@ -26,6 +26,19 @@ pub struct StartedAt {
     pub covered_from: Option<EventTime>,
 }
 
+/// How far a partition is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    /// Where its reading began.
+    pub start: StartedAt,
+    /// Everything below is folded.
+    pub folded_below: i64,
+    /// The moment up to which it is known to be read.
+    pub frontier: Option<EventTime>,
+    /// The highest record timestamp read that was not above the clock.
+    pub highest_record: Option<EventTime>,
+}
+
 #[derive(Debug, Clone)]
 struct Partition {
     start: StartedAt,
@@ -73,6 +86,34 @@ impl Progress {
             let nowhere = StartedAt { offset: 0, covered_from: None };
             self.add_partition(topic, partition, nowhere, now);
         }
+    }
+
+    /// A partition was read up to there before the process started, and will be read
+    /// on from there: its frontier holds until then.
+    pub fn resume_partition(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        reached: Reached,
+        now: EventTime,
+    ) {
+        self.add_partition(topic, partition, reached.start, now);
+        if let Some(of) = self.partition_mut(topic, partition) {
+            of.folded_below = reached.folded_below;
+            of.caught_up_at = reached.frontier;
+        }
+        self.highest_record = self.highest_record.max(reached.highest_record);
+    }
+
+    /// How far a partition is read, to be saved.
+    pub fn reached(&self, topic: &str, partition: i32) -> Option<Reached> {
+        let of = self.partition(topic, partition)?;
+        Some(Reached {
+            start: of.start,
+            folded_below: of.folded_below,
+            frontier: of.frontier(),
+            highest_record: of.highest_record,
+        })
     }
 
     /// A partition is no longer read: its topic is gone.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// Outside crates that only some modules may name.
 const OWNED: &[(&str, &[&str])] = &[
     ("serde_json::", &["format", "artifact", "app", "export"]),
+    ("postcard::", &["aggregate", "kpi", "checkpoint", "app"]),
     ("toml::", &["config"]),
     ("rdkafka::", &["kafka"]),
     ("axum::", &["export"]),

@@ -5,17 +5,24 @@
 //! It neither waits nor reads a clock: the time is an argument, so that a test can
 //! run a whole day in a moment.
 
+mod head;
+mod saving;
+
+pub use head::{Counts, Head, PartitionHead, TopicHead};
+pub use saving::Cut;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::admit::{Ledger, RecentLedger, SeenIds};
 use crate::app::decoding::DecodedBatch;
+use crate::checkpoint::ListName;
 use crate::event::{EventTime, Span};
 use crate::export::{
     DeadLetterReport, DuplicatesReport, NotReady, PartitionReport, Report, TopicReport,
 };
 use crate::kafka::{DeadLetter, Folded, Gap, PartitionEnd, PartitionStart};
-use crate::kpi::{MeasureIndex, Plan, Store};
+use crate::kpi::{MeasureIndex, Plan, SliceIndex, Store};
 use crate::objective::{Freshness, ObjectiveSpec, judge};
 use crate::window::{Progress, StartedAt};
 
@@ -34,6 +41,17 @@ pub struct Engine {
     topics: BTreeMap<Arc<str>, TopicState>,
     missing_topics: BTreeSet<String>,
     brokers_up: bool,
+    /// The cluster that everything is read from, once it is known.
+    cluster: Option<String>,
+    /// Measures that are being filled from the topics, by the names of slice and
+    /// measure.
+    filling: BTreeSet<(String, String)>,
+    /// Measures of slices that have no past yet.
+    begun: Vec<(SliceIndex, MeasureIndex)>,
+    /// Where topics begin that were not read yet, if somebody asked for a time.
+    start_from: Option<EventTime>,
+    /// Saved lists that nobody needs.
+    superfluous_lists: Vec<ListName>,
     stopping: bool,
     started_at: EventTime,
     /// The newest report's `as_of`, and when it was made.
@@ -51,6 +69,9 @@ struct PartitionState {
     /// Dead letters below this were written by an earlier run.
     dead_letters_from: i64,
     folded: i64,
+    topic_id: Option<String>,
+    gaps: u64,
+    lost_records: u64,
 }
 
 impl Engine {
@@ -75,6 +96,11 @@ impl Engine {
             topics: BTreeMap::new(),
             missing_topics: BTreeSet::new(),
             brokers_up: true,
+            cluster: None,
+            filling: BTreeSet::new(),
+            begun: Vec::new(),
+            start_from: None,
+            superfluous_lists: Vec::new(),
             stopping: false,
             started_at,
             last: None,
@@ -88,16 +114,45 @@ impl Engine {
         }
     }
 
-    /// A partition is about to be read.
+    /// The brokers are of this cluster.
+    ///
+    /// # Errors
+    /// The state is of another one: offsets of one say nothing of the other.
+    pub fn cluster(&mut self, id: &str) -> Result<(), String> {
+        match &self.cluster {
+            Some(saved) if saved != id => Err(format!(
+                "the saved state is of the cluster `{saved}`, and the brokers are of `{id}`: \
+                 correct `brokers`, or begin anew with `tidegauge state reset`"
+            )),
+            _ => {
+                self.cluster = Some(id.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// A partition is about to be read: from where the saved state ends, or anew.
     pub fn partition(&mut self, start: &PartitionStart, now: EventTime) {
         let started = StartedAt { offset: start.start_offset, covered_from: start.covered_from };
-        self.progress.add_partition(&start.topic, start.partition, started, now);
         let topic = self.topics.entry(Arc::clone(&start.topic)).or_default();
+        let committed = start.committed.unwrap_or(0);
+        if start.resumed
+            && let Some(saved) = topic.partitions.get_mut(&start.partition)
+        {
+            saved.dead_letters_from = committed;
+            saved.topic_id.clone_from(&start.topic_id);
+            self.progress.readable(&start.topic, start.partition, now);
+            return;
+        }
+        self.progress.add_partition(&start.topic, start.partition, started, now);
         topic.partitions.insert(
             start.partition,
             PartitionState {
-                dead_letters_from: start.committed.unwrap_or(0),
+                dead_letters_from: committed,
                 folded: start.start_offset,
+                topic_id: start.topic_id.clone(),
+                gaps: 0,
+                lost_records: 0,
             },
         );
     }
@@ -156,6 +211,8 @@ impl Engine {
         let topic = self.topics.entry(Arc::clone(&gap.topic)).or_default();
         if let Some(partition) = topic.partitions.get_mut(&gap.partition) {
             partition.folded = gap.to_offset;
+            partition.gaps += 1;
+            partition.lost_records += gap.lost.unwrap_or(0);
             if gap.to_offset < gap.from_offset {
                 // The topic was created anew: none of its dead letters was written.
                 partition.dead_letters_from = gap.to_offset;
@@ -216,6 +273,18 @@ impl Engine {
                     next_offset: at.folded.min(unwritten).max(at.dead_letters_from),
                 });
             }
+        }
+        folded
+    }
+
+    /// Offsets of a durable checkpoint as they may be committed: never below what an
+    /// earlier run committed, as in [`Engine::folded`].
+    pub fn committable(&self, mut folded: Vec<Folded>) -> Vec<Folded> {
+        for of in &mut folded {
+            let partition =
+                self.topics.get(&of.topic).and_then(|t| t.partitions.get(&of.partition));
+            let least = partition.map_or(0, |partition| partition.dead_letters_from);
+            of.next_offset = of.next_offset.max(least);
         }
         folded
     }
@@ -318,12 +387,12 @@ impl Engine {
     }
 
     fn topic_report(&self, name: &Arc<str>, topic: &TopicState) -> TopicReport {
-        let partitions = topic.partitions.keys().map(|&partition| PartitionReport {
+        let partitions = topic.partitions.iter().map(|(&partition, state)| PartitionReport {
             partition,
             lag: self.progress.lag(name, partition),
             frontier: self.progress.frontier(name, partition),
-            gaps: 0,
-            lost_records: 0,
+            gaps: state.gaps,
+            lost_records: state.lost_records,
         });
         TopicReport {
             topic: name.to_string(),
