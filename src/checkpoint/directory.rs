@@ -80,6 +80,11 @@ impl Directory {
         Ok(Directory::over(Arc::new(Disk::new(path)), Hold::Look(holder), Format::to_write(None)?))
     }
 
+    #[cfg(test)]
+    pub(super) fn on(files: Arc<dyn Files>) -> Directory {
+        Directory::over(files, Hold::Own { _lock: None }, Format::V1)
+    }
+
     fn over(files: Arc<dyn Files>, hold: Hold, format: Format) -> Directory {
         Directory {
             files,

@@ -2,7 +2,7 @@
 //! as little-endian 64-bit numbers. How many of them count, and their checksum, stands
 //! in the frames; what lies beyond belongs to a step that never became durable.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::error::OpenError;
 use super::files::{Files, OpenFile};
@@ -138,9 +138,5 @@ impl ListReader {
                 .map(|item| u64::from_le_bytes(*item)),
         );
         Ok(Some(&self.items))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 }

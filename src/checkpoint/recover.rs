@@ -6,9 +6,10 @@
 //! became durable has left behind is cut off, unless the directory is only read.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 
 use super::error::OpenError;
-use super::files::Files;
+use super::files::{Files, OpenFile};
 use super::frame::{self, CountedList};
 use super::list::{self, ListReader};
 use super::segment::{self, Placed, Segment, StepReader, Tail};
@@ -83,7 +84,7 @@ pub(super) fn recover(
         return Ok((None, Kept::default()));
     };
     let last_segment = open_segment(files, newest)?;
-    let (placed, body) = newest_step(files, &last_segment, access)?;
+    let (placed, body) = newest_step(&last_segment)?;
     let damaged = || last_segment.damaged(&placed);
     let body = frame::decode(&placed.header, &body).ok_or_else(damaged)?;
     let sequence = placed.header.sequence;
@@ -109,9 +110,7 @@ pub(super) fn recover(
     }
     lists.sort_by_key(ListReader::name);
     if access == Access::Write {
-        for (reader, kept) in lists.iter().zip(kept.lists.values()) {
-            cut(files, reader, kept)?;
-        }
+        settle_all(files, &kept)?;
         remove_others(files, &found, &kept)?;
     }
     let recovered = Recovered {
@@ -148,12 +147,8 @@ fn open_segment(files: &dyn Files, first: u64) -> Result<Segment, OpenError> {
 }
 
 /// The newest durable step of the last segment, and its body. What was half written
-/// after it is cut off.
-fn newest_step(
-    files: &dyn Files,
-    segment: &Segment,
-    access: Access,
-) -> Result<(Placed, Vec<u8>), OpenError> {
+/// after it does not count.
+fn newest_step(segment: &Segment) -> Result<(Placed, Vec<u8>), OpenError> {
     let outline = segment.outline(None)?;
     let last = outline.last;
     let mut body = Vec::new();
@@ -167,7 +162,6 @@ fn newest_step(
             if frame::decode(&before.header, &body).is_none() {
                 return Err(segment.damaged(&before));
             }
-            cut_segment(files, segment, last.offset, access)?;
             Ok((before, body))
         }
         (Tail::Unreadable, true, _) => {
@@ -175,7 +169,6 @@ fn newest_step(
             if segment.has_frame_beyond(last.end(), torn)? {
                 return Err(segment::damaged_step(&segment.path, last.end(), torn));
             }
-            cut_segment(files, segment, last.end(), access)?;
             Ok((last, body))
         }
         // The first frame was durable before the segment got its name, and one that
@@ -184,22 +177,30 @@ fn newest_step(
     }
 }
 
-fn cut_segment(
-    files: &dyn Files,
-    segment: &Segment,
-    len: u64,
-    access: Access,
-) -> Result<(), OpenError> {
-    match access {
-        Access::Read => Ok(()),
-        Access::Write => files
-            .open(&segment::file_name(segment.first))
-            .and_then(|file| {
-                file.truncate(len)?;
-                file.sync()
-            })
-            .map_err(OpenError::io(&segment.path, "cutting off what was half written")),
+/// Cuts off what a step that never became durable has left, and makes the rest durable:
+/// a process that was killed may have left it to the system to write, and from here on
+/// everybody relies on it.
+fn settle(file: &dyn OpenFile, len: u64) -> io::Result<()> {
+    if file.len()? > len {
+        file.truncate(len)?;
     }
+    file.sync()
+}
+
+fn settle_all(files: &dyn Files, kept: &Kept) -> Result<(), OpenError> {
+    let segments =
+        kept.segments.iter().map(|segment| (segment::file_name(segment.first), segment.bytes));
+    let lists = kept.lists.iter().map(|(name, list)| {
+        (list::file_name(*name, list.counted.created), list::file_len(list.counted.items))
+    });
+    for (name, len) in segments.chain(lists) {
+        let path = files.path().join(&name);
+        files
+            .open(&name)
+            .and_then(|file| settle(file.as_ref(), len))
+            .map_err(OpenError::io(&path, "making what is saved durable"))?;
+    }
+    files.sync_names().map_err(OpenError::io(files.path(), "making names durable"))
 }
 
 fn missing_after(segment: &Segment, sequence: u64) -> OpenError {
@@ -258,22 +259,6 @@ fn check_lists_beyond(files: &dyn Files, found: &Found, sequence: u64) -> Result
 
 fn kept_segment(segment: &Segment) -> KeptSegment {
     KeptSegment { first: segment.first, bytes: segment.len, format: segment.format }
-}
-
-/// Cuts off the items of a step that never became durable.
-fn cut(files: &dyn Files, reader: &ListReader, kept: &KeptList) -> Result<(), OpenError> {
-    let name = list::file_name(reader.name(), kept.counted.created);
-    files
-        .open(&name)
-        .and_then(|file| {
-            let counted = list::file_len(kept.counted.items);
-            if file.len()? > counted {
-                file.truncate(counted)?;
-                file.sync()?;
-            }
-            Ok(())
-        })
-        .map_err(OpenError::io(reader.path(), "cutting off what was half written"))
 }
 
 /// Removes what nothing rests on: segments before the base, lists that were dropped or

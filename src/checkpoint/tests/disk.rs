@@ -207,6 +207,17 @@ fn damage_is_refused() {
         |path| overwrite(path, NEW, 60, b"?"),
         &format!("{NEW}, byte 16: checkpoint 9 is damaged"),
     );
+    // The header of a frame that another one follows.
+    check_refused(
+        |path| {
+            let bytes = fs::read(path.join(NEW)).unwrap();
+            let headers: Vec<usize> =
+                (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"TIDEGFRM")).collect();
+            assert_eq!(headers.len(), 3);
+            overwrite(path, NEW, headers[1] as u64 + 9, b"?");
+        },
+        &format!("{NEW}, byte 138: checkpoint 10 is damaged"),
+    );
     check_refused(
         |path| fs::remove_file(path.join(OLD)).unwrap(),
         &format!("{OLD}, byte 0: the file is missing"),
@@ -260,33 +271,4 @@ fn a_newer_version_is_refused() {
          [state] version = 1), or run `tidegauge state reset`: the figures then begin anew from what \
          the topics still hold",
     );
-}
-
-#[test]
-fn the_last_good_step_before_a_torn_one_is_used() {
-    let folder = tempfile::tempdir().unwrap();
-    let newest = "segment.00000000000000000009";
-    let mut directory = open(folder.path());
-    directory.recover().unwrap();
-    append(&mut directory, 1..=10);
-    let start = fs::metadata(folder.path().join(newest)).unwrap().len();
-    append(&mut directory, 11..=11);
-    drop(directory);
-    let whole = fs::read(folder.path().join(newest)).unwrap();
-    for kept in start as usize..whole.len() {
-        fs::write(folder.path().join(newest), &whole[..kept]).unwrap();
-        let mut directory = open(folder.path());
-        assert_eq!(check_exact(&mut directory).unwrap(), 10, "torn at {kept}");
-        append(&mut directory, 11..=11);
-        assert_eq!(check_exact(&mut directory).unwrap(), 11);
-    }
-    // The end may reach the disk before the beginning.
-    for lost in start as usize..whole.len() {
-        let mut torn = whole.clone();
-        torn[start as usize..=lost].fill(0);
-        fs::write(folder.path().join(newest), torn).unwrap();
-        let mut directory = open(folder.path());
-        assert_eq!(check_exact(&mut directory).unwrap(), 10, "lost up to {lost}");
-        append(&mut directory, 11..=11);
-    }
 }

@@ -5,6 +5,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod crash;
+mod damage;
 mod disk;
 mod model;
+mod simulated;
+mod versions;
 mod writer;
