@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod documents;
 mod export;
+mod faults;
 mod formats;
 mod journal;
 mod kafka;

@@ -147,7 +147,7 @@ pub(crate) fn get(url: &str) -> Option<(u16, String)> {
     Some((status, body))
 }
 
-type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// The samples of a page in text format 0.0.4, by family and labels.
 #[derive(Debug, Default)]
@@ -164,6 +164,13 @@ impl Metrics {
             metrics.samples.entry(name).or_default().push((labels, value));
         }
         metrics
+    }
+
+    /// Every sample of the page: family, labels, value.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (&str, &Labels, f64)> {
+        self.samples.iter().flat_map(|(family, samples)| {
+            samples.iter().map(|(labels, value)| (family.as_str(), labels, *value))
+        })
     }
 
     /// The samples of a family that have these labels among theirs.

@@ -230,6 +230,14 @@ log.retention.ms=-1
         }
     }
 
+    /// Asks the broker to stop, and waits for its end.
+    pub(crate) fn terminate(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        let sent = Command::new("kill").arg("-TERM").arg(process.id().to_string()).status();
+        assert!(sent.expect("kill runs").success(), "the signal is sent");
+        wait_for("the broker's end", || process.try_wait().expect("a child"));
+    }
+
     /// Nothing is dropped at the end of a test process: a small shell waits for that
     /// process and then kills the broker and removes its folder.
     #[expect(clippy::zombie_processes, reason = "it outlives this process on purpose")]

@@ -1,0 +1,107 @@
+//! What each fault does, at its beginning and at its end.
+
+use std::time::Duration;
+
+use super::plan::{Fault, Kind};
+use super::run::Run;
+use super::store;
+use crate::support::process::wait_until;
+use crate::support::proxy::Network;
+
+/// More than any file has that an instance writes while its disk is "full".
+const FULL_AT: u64 = 2_000;
+/// How soon an instance notices that it cannot write.
+const NOTICES: Duration = Duration::from_secs(20);
+
+impl Run {
+    pub(super) fn begin(&mut self, fault: &Fault) {
+        let replica = &mut self.replicas[fault.replica];
+        match fault.kind {
+            Kind::Kill => replica.kill(),
+            Kind::Terminate => replica.terminate(),
+            Kind::Pause => replica.signal("STOP"),
+            Kind::BrokerKill => self.world.kafka.kill(),
+            Kind::BrokerRestart => self.world.kafka.terminate(),
+            Kind::Stalled => self.world.proxy.set(Network::Stalled),
+            Kind::Refused => self.world.proxy.set(Network::Refused),
+            Kind::Slow => self.world.proxy.set(Network::Slow {
+                delay: Duration::from_millis(20 + fault.detail % 200),
+                bytes_per_second: 20_000 + fault.detail % 100_000,
+            }),
+            Kind::AddPartition => {
+                let topic = fault.detail as usize % self.world.topics.len();
+                self.world.add_partition(topic);
+            }
+            Kind::AddTopic => self.world.add_topic(),
+            Kind::Burst(burst) => self.burst = Some(burst),
+            Kind::ChangeConfiguration => self.change_configuration(fault.detail),
+            Kind::FullDisk => replica.limit_files(Some(FULL_AT)),
+            Kind::TornStore => {
+                replica.kill();
+                if store::tear(&replica.state(), fault.detail) == store::Torn::Shortened {
+                    // What was on the disk is there no more: that is not a crash's doing.
+                    self.watch.forget(fault.replica);
+                }
+            }
+            Kind::DamagedStore => self.damage(fault),
+        }
+    }
+
+    pub(super) fn end(&mut self, fault: &Fault) {
+        let replica = &mut self.replicas[fault.replica];
+        match fault.kind {
+            Kind::Kill | Kind::Terminate | Kind::TornStore | Kind::DamagedStore => replica.start(),
+            Kind::Pause => replica.signal("CONT"),
+            Kind::BrokerKill | Kind::BrokerRestart => {
+                self.world.kafka.launch();
+                self.world.wait_for_topics();
+            }
+            Kind::Stalled | Kind::Refused | Kind::Slow => self.world.proxy.set(Network::Clear),
+            Kind::Burst(_) => self.burst = None,
+            Kind::AddPartition | Kind::AddTopic | Kind::ChangeConfiguration => {}
+            Kind::FullDisk => {
+                wait_until(
+                    NOTICES,
+                    || {
+                        let page = replica.metrics()?;
+                        (page.one("tidegauge_state_blocked", &[]) == Some(1.0)).then_some(())
+                    },
+                    || format!("the full disk being noticed:\n{}", replica.log_end()),
+                );
+                replica.limit_files(None);
+            }
+        }
+    }
+
+    /// Another configuration for both, one after the other.
+    fn change_configuration(&mut self, detail: u64) {
+        match detail % 3 {
+            0 => self.world.declared.add_kpi(),
+            1 => self.world.declared.remove_kpi(),
+            _ => self.world.declared.add_window(),
+        }
+        for replica in &mut self.replicas {
+            replica.terminate();
+            replica.configure(&self.world.configuration(replica.name));
+            replica.start();
+        }
+    }
+
+    /// A damaged store is refused, with a remedy, and the remedy helps.
+    fn damage(&mut self, fault: &Fault) {
+        let replica = &mut self.replicas[fault.replica];
+        replica.kill();
+        let Some(file) = store::damage(&replica.state(), fault.detail) else { return };
+        replica.start();
+        let status = replica.wait_for_end(Duration::from_secs(20));
+        let said = replica.log();
+        let helps = said.contains(&file) && said.contains("tidegauge state reset");
+        assert!(
+            !status.success() && helps,
+            "{file} is damaged, and it ends with {status}:\n{said}"
+        );
+        let (status, said) = replica.run(&["state", "reset", "--yes"]);
+        assert!(status.success(), "the remedy ends with {status}:\n{said}");
+        self.watch.forget(fault.replica);
+    }
+}

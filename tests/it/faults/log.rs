@@ -1,0 +1,163 @@
+//! What lies in the topics: the truth of a run, read back by a plain consumer.
+//!
+//! In: the broker, asked directly. Out: every record with its place and time, and
+//! every event that counts, once. Nothing here depends on what the instances say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::event::{LATENESS, TOLERANCE};
+use super::judge::{Element, Judged, Seen, judge};
+use super::moment::Micros;
+use super::producer::NUMBER;
+use super::world::Topic;
+use crate::support::kafka::{Kafka, wait_for};
+
+/// The place of a record: topic, partition, offset.
+pub(super) type Place = (usize, i32, i64);
+
+/// One record of a topic.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) place: Place,
+    pub(super) timestamp: Micros,
+    /// By which the producer knows it.
+    pub(super) number: u64,
+    pub(super) judged: Judged,
+}
+
+/// All records so far.
+#[derive(Default)]
+pub(super) struct Log {
+    next: BTreeMap<(usize, i32), i64>,
+    pub(super) records: Vec<Record>,
+}
+
+impl Log {
+    /// Reads what was added since.
+    pub(super) fn read_on(&mut self, kafka: &Kafka, topics: &[Topic]) {
+        // A new consumer each time: it knows the partitions that there are now.
+        let consumer = kafka.consumer("truth");
+        let mut list = TopicPartitionList::new();
+        let mut ends = BTreeMap::new();
+        for (index, topic) in topics.iter().enumerate() {
+            for partition in 0..topic.partitions {
+                let from = *self.next.entry((index, partition)).or_insert(0);
+                let wait = Duration::from_secs(20);
+                let (_, end) = wait_for("the end of a partition", || {
+                    consumer.fetch_watermarks(&topic.name, partition, wait).ok()
+                });
+                if end > from {
+                    ends.insert((index, partition), end);
+                    list.add_partition_offset(&topic.name, partition, Offset::Offset(from))
+                        .expect("an offset");
+                }
+            }
+        }
+        consumer.assign(&list).expect("an assignment");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !ends.is_empty() {
+            assert!(Instant::now() < deadline, "the topics could not be read back: {ends:?}");
+            let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) else {
+                continue;
+            };
+            let topic = topics.iter().position(|topic| topic.name == message.topic());
+            let topic = topic.expect("one of the topics");
+            let (partition, offset) = (message.partition(), message.offset());
+            if self.next[&(topic, partition)] > offset {
+                continue;
+            }
+            let header = message.headers().and_then(|headers| {
+                let number = headers.iter().find(|header| header.key == NUMBER)?.value?;
+                std::str::from_utf8(number).ok()?.parse().ok()
+            });
+            self.records.push(Record {
+                place: (topic, partition, offset),
+                timestamp: 1_000 * message.timestamp().to_millis().expect("a timestamp"),
+                number: header.expect("the header of the producer"),
+                judged: judge(topics[topic].form, message.payload()),
+            });
+            self.next.insert((topic, partition), offset + 1);
+            if ends[&(topic, partition)] == offset + 1 {
+                ends.remove(&(topic, partition));
+            }
+        }
+    }
+
+    /// How many records each topic has.
+    pub(super) fn sizes(&self, topics: &[Topic]) -> Vec<u64> {
+        let mut sizes = vec![0; topics.len()];
+        self.records.iter().for_each(|record| sizes[record.place.0] += 1);
+        sizes
+    }
+
+    /// The records of which something was refused.
+    pub(super) fn refused(&self) -> BTreeSet<Place> {
+        let refused = self.records.iter().filter(|record| match &record.judged {
+            Judged::Empty => false,
+            Judged::Rejected(_) => true,
+            Judged::Decoded(elements) => {
+                elements.iter().any(|element| matches!(element, Element::Rejected(_)))
+            }
+        });
+        refused.map(|record| record.place).collect()
+    }
+
+    /// The events that count, copies left out.
+    ///
+    /// Of the copies of an event, those count that no other precedes in its partition;
+    /// which of these is first over all partitions depends on how they are read, and
+    /// [`super::event`] sees to it that no figure can tell.
+    pub(super) fn counted(&self) -> Vec<&Seen> {
+        let mut counted: Vec<&Seen> = Vec::new();
+        let mut first: BTreeMap<&(String, String), BTreeMap<(usize, i32), &Seen>> = BTreeMap::new();
+        for (record, seen) in self.admitted() {
+            match &seen.id {
+                None => counted.push(seen),
+                Some(id) => {
+                    let partition = (record.place.0, record.place.1);
+                    first.entry(id).or_default().entry(partition).or_insert(seen);
+                }
+            }
+        }
+        for (id, candidates) in first {
+            let mut candidates = candidates.into_values();
+            let one = candidates.next().expect("each has one");
+            let same = candidates.all(|other| other == one);
+            assert!(same || one.kind == "email.forwarded", "the copies of {id:?} are ambiguous");
+            counted.push(one);
+        }
+        counted
+    }
+
+    /// The events near enough to their record's time, copies among them.
+    pub(super) fn admitted(&self) -> impl Iterator<Item = (&Record, &Seen)> {
+        self.records.iter().flat_map(|record| {
+            let elements = match &record.judged {
+                Judged::Decoded(elements) => elements.as_slice(),
+                _ => &[],
+            };
+            elements.iter().filter_map(move |element| match element {
+                Element::Event(seen) if outcome(record.timestamp, seen).is_none() => {
+                    Some((record, seen))
+                }
+                _ => None,
+            })
+        })
+    }
+}
+
+/// Why an event does not count for its time alone.
+pub(super) fn outcome(timestamp: Micros, seen: &Seen) -> Option<&'static str> {
+    if seen.at > timestamp + TOLERANCE {
+        Some("future")
+    } else if seen.at < timestamp - LATENESS {
+        Some("late")
+    } else {
+        None
+    }
+}
