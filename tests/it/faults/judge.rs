@@ -25,7 +25,7 @@ pub(super) enum Judged {
 pub(super) enum Element {
     Ignored(&'static str),
     Rejected(&'static str),
-    Event(Seen),
+    Event(Box<Seen>),
 }
 
 /// An event.
@@ -147,7 +147,7 @@ fn canonical(json: &Value) -> Element {
     }
     let attribute = |name: &str| text(json.get("attributes")?, name);
     let source = text(json, "source").unwrap_or_else(|| "canonical".to_owned());
-    Element::Event(Seen {
+    Element::Event(Box::new(Seen {
         id: text(json, "id").map(|id| (source, id)),
         kind,
         at,
@@ -160,7 +160,7 @@ fn canonical(json: &Value) -> Element {
         count,
         key,
         machine: json.get("machine") == Some(&Value::Bool(true)),
-    })
+    }))
 }
 
 fn vendor(json: &Value) -> Element {
@@ -185,7 +185,7 @@ fn vendor(json: &Value) -> Element {
         _ => None,
     };
     let machine = json.get("sg_machine_open") == Some(&Value::Bool(true));
-    Element::Event(Seen {
+    Element::Event(Box::new(Seen {
         id: text(json, "sg_event_id").map(|id| ("sendgrid".to_owned(), id)),
         kind: kind.to_owned(),
         at: seconds * SECOND,
@@ -198,5 +198,5 @@ fn vendor(json: &Value) -> Element {
         count: 1_000_000_000,
         key: None,
         machine: machine && kind == "email.opened",
-    })
+    }))
 }

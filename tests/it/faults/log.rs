@@ -114,7 +114,7 @@ impl Log {
     /// [`super::event`] sees to it that no figure can tell.
     pub(super) fn counted(&self) -> Vec<&Seen> {
         let mut counted: Vec<&Seen> = Vec::new();
-        let mut first: BTreeMap<&(String, String), BTreeMap<(usize, i32), &Seen>> = BTreeMap::new();
+        let mut first: BTreeMap<_, BTreeMap<_, &Seen>> = BTreeMap::new();
         for (record, seen) in self.admitted() {
             match &seen.id {
                 None => counted.push(seen),
@@ -143,7 +143,7 @@ impl Log {
             };
             elements.iter().filter_map(move |element| match element {
                 Element::Event(seen) if outcome(record.timestamp, seen).is_none() => {
-                    Some((record, seen))
+                    Some((record, &**seen))
                 }
                 _ => None,
             })

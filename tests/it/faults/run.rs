@@ -139,16 +139,15 @@ impl Run {
         self.progress.line(&format!("quiet: {records} records, {} events count", truth.events()));
         let mut compared = 0;
         let mut differences = Vec::new();
-        for index in 0..self.replicas.len() {
+        for (index, name) in NAMES.iter().enumerate() {
             let page = Self::settled(&mut self.replicas[index], &self.log, &self.world, SETTLES);
             let mut comparison = truth.compare(&page);
             if super::LANDED {
                 comparison.append(self.counters(index, &truth));
             }
             compared += comparison.compared;
-            differences.extend(
-                comparison.differences.into_iter().map(|text| format!("{}: {text}", NAMES[index])),
-            );
+            differences
+                .extend(comparison.differences.into_iter().map(|text| format!("{name}: {text}")));
         }
         let pages = self.pages_of_one_pane();
         let comparison = compare::between(&self.world.declared, &pages[0], &pages[1]);
