@@ -18,10 +18,12 @@ mod routes;
 mod saved;
 mod service;
 mod showcase;
+pub mod stored;
 
 pub use clock::now;
 pub use decoding::{DecodedBatch, LedgerPart, RecordDecoder};
 pub use engine::{Counts, Cut, Engine, Head, PartitionHead, TopicHead};
 pub use routes::Routes;
+pub use saved::SavedStateError;
 pub use service::{Service, ServiceError};
 pub use showcase::Demo;

@@ -35,6 +35,20 @@ pub enum SavedStateError {
     Thread(#[from] std::io::Error),
 }
 
+impl SavedStateError {
+    pub(super) fn damaged(path: &Path, what: &str) -> SavedStateError {
+        let what = format!(
+            "{what}; take a copy of the directory, another replica's, or begin anew with `tidegauge state reset`"
+        );
+        SavedStateError::Unusable { directory: path.display().to_string(), what }
+    }
+
+    pub(super) fn other_key(path: &Path) -> SavedStateError {
+        let directory = path.display().to_string();
+        SavedStateError::Unusable { directory, what: OTHER_KEY.to_owned() }
+    }
+}
+
 /// Takes up the state of a directory, or begins one, and starts to keep it.
 ///
 /// # Errors
@@ -90,17 +104,11 @@ fn load(
     declared: impl Fn(&str) -> bool,
     now: EventTime,
 ) -> Result<Loaded, SavedStateError> {
-    let unusable =
-        |what: String| SavedStateError::Unusable { directory: path.display().to_string(), what };
-    let damaged = |what: String| {
-        unusable(format!(
-            "{what}; take a copy of the directory, another replica's, or begin anew with `tidegauge state reset`"
-        ))
-    };
+    let damaged = |what: String| SavedStateError::damaged(path, &what);
     let Recovered { head, steps, lists, .. } = recovered;
     let head = Head::decode(&head).map_err(damaged)?;
     if head.key_check != engine.key_check() {
-        return Err(unusable(OTHER_KEY.to_owned()));
+        return Err(SavedStateError::other_key(path));
     }
     let schema = engine.schema();
     let (store, ids) = engine.store_and_ids();
@@ -115,7 +123,8 @@ fn load(
     });
     let (loaded, superfluous) = loaded?;
     engine.drop_lists(superfluous);
-    let as_of = head.as_of.map_or(now, EventTime::from_micros);
+    // Before anything was read, what is declared begins where reading is to begin.
+    let as_of = head.as_of.or(head.start_from).map_or(now, EventTime::from_micros);
     engine.restored(&head, as_of).map_err(|error| damaged(error.to_string()))?;
     for topic in engine.resume(&head, declared, now).map_err(damaged)? {
         tracing::warn!(%topic, "a topic is no longer declared: its offsets and ledgers are dropped, its events stay counted");

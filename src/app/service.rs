@@ -237,7 +237,7 @@ async fn stop_signal() {
     }
 }
 
-fn hash_key(config: &Config) -> HashKey {
+pub(super) fn hash_key(config: &Config) -> HashKey {
     match &config.hash_key {
         Some(secret) => HashKey::from_secret(secret.expose().as_bytes()),
         // Equal on all replicas of a group, without asking a broker that may be down.

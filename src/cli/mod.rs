@@ -6,6 +6,7 @@ mod demo;
 mod generate;
 mod logging;
 mod run;
+mod state;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ Examples:
   tidegauge run --config tidegauge.toml            the service
   tidegauge decode --format sendgrid event.json    what a format makes of a record
   tidegauge generate rules --config tidegauge.toml --out deploy
+  tidegauge state show --config tidegauge.toml     what is saved, and how far it goes
 
 Exit codes: 0 done; 1 it could not be done; 2 the configuration or the command line
 is wrong, or files on disk differ from what would be generated.";
@@ -53,6 +55,9 @@ enum Command {
     /// See it at work: an embedded broker, live campaigns, and a spike after 30 seconds.
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoArgs),
+    /// Look at the saved state, write out its figures, or begin anew.
+    #[command(after_help = state::EXAMPLES)]
+    State(state::StateArgs),
 }
 
 /// Where the configuration is.
@@ -85,6 +90,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Decode(args) => decode::decode(&args),
         Command::Generate(args) => generate::generate(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::State(args) => state::state(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

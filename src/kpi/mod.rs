@@ -23,7 +23,7 @@ mod syntax;
 pub use batch::{EventBatch, Mark};
 pub use evaluate::Operand;
 pub use formula::{Formula, Operator, Quantity};
-pub use journal::{Changes, Damaged, Kept};
+pub use journal::{Changes, Damaged, Kept, names_of_schema};
 pub use label::{LONGEST_LABEL, label_of};
 pub use plan::Plan;
 pub use snapshot::{KpiFigure, KpiSnapshot, SeriesSnapshot, SliceSnapshot};

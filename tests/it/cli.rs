@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-fn tidegauge(arguments: &[&str], input: &str) -> Output {
+pub(crate) fn tidegauge(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tidegauge"))
         .args(arguments)
         .stdin(Stdio::piped())
@@ -23,7 +23,7 @@ fn tidegauge(arguments: &[&str], input: &str) -> Output {
 
 /// What the program says, as `exit code`, standard output, and standard error.
 #[track_caller]
-fn check(arguments: &[&str], input: &str, code: i32, out: &[&str], error: &[&str]) {
+pub(crate) fn check(arguments: &[&str], input: &str, code: i32, out: &[&str], error: &[&str]) {
     let output = tidegauge(arguments, input);
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -54,7 +54,7 @@ format = "sendgrid"
 #[test]
 fn help_teaches_and_names_every_command() {
     check(&["--help"], "", 0, &["run", "check", "decode", "generate", "demo", "Exit codes"], &[]);
-    for command in ["run", "check", "decode", "generate", "demo"] {
+    for command in ["run", "check", "decode", "generate", "demo", "state"] {
         check(&[command, "--help"], "", 0, &["Examples:"], &[]);
     }
 }

@@ -25,4 +25,5 @@ mod recount_reduce;
 mod scenarios;
 mod service;
 mod spike;
+mod state_cli;
 mod support;

@@ -14,7 +14,7 @@ use crate::support::instance::Instance;
 use crate::support::kafka::{Kafka, free_port, unique};
 use crate::support::process::wait_until;
 
-fn now() -> EventTime {
+pub(crate) fn now() -> EventTime {
     EventTime::from_micros(Timestamp::now().as_microsecond())
 }
 

@@ -13,7 +13,7 @@ use crate::app::engine::head::{Head, PartitionHead, TopicHead};
 use crate::checkpoint::{ListAddition, ListName};
 use crate::event::{EventTime, Span};
 use crate::kafka::{Folded, Resume};
-use crate::kpi::{Damaged, Store};
+use crate::kpi::{Damaged, KpiSnapshot, Store};
 
 /// One consistent cut of the engine's state.
 pub struct Cut {
@@ -222,6 +222,17 @@ impl Engine {
     /// Where topics begin that were not read yet, if somebody asked for a time.
     pub fn start_from(&self) -> Option<EventTime> {
         self.start_from
+    }
+
+    /// Topics that were not read yet are to begin at this time.
+    pub fn begin_at(&mut self, from: EventTime) {
+        self.start_from = Some(from);
+    }
+
+    /// Every figure of a state that was restored, at the moment for which it was saved.
+    pub fn figures_at(&mut self, as_of: EventTime) -> KpiSnapshot {
+        self.store.advance(as_of, self.progress.highest_read());
+        self.store.snapshot(as_of, self.progress.covered_from())
     }
 
     /// Where the source is to go on.

@@ -16,6 +16,7 @@ mod schema;
 
 pub(super) use op::*;
 pub(super) use restore::Loading;
+pub use schema::names_of_schema;
 
 use crate::aggregate::Tick;
 use crate::kpi::{MeasureIndex, SliceIndex};

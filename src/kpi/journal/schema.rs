@@ -122,6 +122,20 @@ impl Schema {
     }
 }
 
+/// The names in what [`crate::kpi::Store::schema`] gave: of each slice, and of the
+/// measures that are held of it.
+///
+/// # Errors
+/// Bytes that are no schema.
+pub fn names_of_schema(schema: &[u8]) -> Result<Vec<(String, Vec<String>)>, Damaged> {
+    let schema = Schema::parse(schema)?;
+    let slices = schema.slices.iter().map(|(slice, columns)| {
+        let measure = |column: &u16| schema.measures[usize::from(*column)].name.clone();
+        (slice.name.clone(), columns.iter().map(measure).collect())
+    });
+    Ok(slices.collect())
+}
+
 impl Named {
     fn again(&self) -> Named {
         Named { fingerprint: self.fingerprint, name: self.name.clone() }

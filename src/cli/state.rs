@@ -1,0 +1,294 @@
+//! `state`: what is saved, as a table, as figures, or removed.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use tidegauge::app::SavedStateError;
+use tidegauge::app::stored::{self, Lost, Reset};
+use tidegauge::config::{Config, parse_duration};
+use tidegauge::event::EventTime;
+
+use super::{ConfigArg, Failure, print_line, say};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  tidegauge state show --config tidegauge.toml               what is saved, and how far it goes
+  tidegauge state export --config tidegauge.toml             every saved figure, as lines of JSON
+  tidegauge state reset --config tidegauge.toml              begin anew, after asking
+  tidegauge state reset --config tidegauge.toml --from 36h   and from what came since then
+
+`show` and `export` change nothing and work beside a running instance; `reset` needs it
+stopped. What is promised of saved state, and how to size it, is in docs/state.md.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  tidegauge state show --config tidegauge.toml
+  tidegauge state show --directory /var/lib/tidegauge/a
+  tidegauge state show --config tidegauge.toml --json | jq .checkpoint.age_seconds
+
+Everything saved, the ids left out, is read and its checksums are compared, so that
+damage is found. Exit code 0 also while nothing is saved, 1 when it cannot be read.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  tidegauge state export --config tidegauge.toml --out figures.jsonl
+  tidegauge state export --config tidegauge.toml | jq -c 'select(.window == \"1h\") | .kpis'
+
+The first line (\"kind\":\"state\") is what `state show --json` says; one line follows for
+each series of each slice and window (\"kind\":\"figures\") at the saved moment. What has no
+data is left out. The declarations are those of the configuration: what it no longer
+declares is not written. Nothing in it identifies people or events.";
+
+const RESET_EXAMPLES: &str = "\
+Examples:
+  tidegauge state reset --config tidegauge.toml                               asks first
+  tidegauge state reset --config tidegauge.toml --yes                         for scripts
+  tidegauge state reset --config tidegauge.toml --from 36h                    begin 36 hours ago
+  tidegauge state reset --config tidegauge.toml --from 2026-04-01T00:00:00Z
+
+It says what is lost and asks; where nobody can answer it needs --yes, and exits with 2
+without it. It works on a state that is damaged or of a newer version, and removes only
+files of the saved state. Figures then begin anew from what the topics still hold: as far
+back as the longest window, or from --from on. Counters begin at 0. Dead letters of records
+below the committed offsets are not written again. Stop the instance first.";
+
+#[derive(Args)]
+pub(super) struct StateArgs {
+    #[command(subcommand)]
+    command: StateCommand,
+}
+
+#[derive(Subcommand)]
+enum StateCommand {
+    /// Show what is saved: how far each partition is read, both ledgers, what is held.
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(ShowArgs),
+    /// Write every saved figure as lines of JSON.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+    /// Remove what is saved, so that the next start begins anew.
+    #[command(after_help = RESET_EXAMPLES)]
+    Reset(ResetArgs),
+}
+
+#[derive(Args)]
+struct ShowArgs {
+    /// The configuration file whose `[state] directory` is meant.
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "TIDEGAUGE_CONFIG",
+        required_unless_present = "directory"
+    )]
+    config: Option<PathBuf>,
+    /// The directory itself, without a configuration.
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// As one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct ExportArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Where to write it; by default standard output.
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct ResetArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Where the next start begins to read: an RFC 3339 time, or a duration such as 36h,
+    /// which means that long ago.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn state(args: &StateArgs) -> Result<(), Failure> {
+    match &args.command {
+        StateCommand::Show(args) => show(args),
+        StateCommand::Export(args) => export(args),
+        StateCommand::Reset(args) => reset(args),
+    }
+}
+
+impl From<SavedStateError> for Failure {
+    fn from(error: SavedStateError) -> Self {
+        Failure::Failed(anyhow::Error::new(error))
+    }
+}
+
+/// The directory of a configuration.
+fn directory(config: &Config) -> Result<PathBuf, Failure> {
+    config.state.directory.clone().ok_or_else(|| {
+        Failure::Refused(
+            "error: this configuration saves no state\n  help: `[state] directory` is \"off\""
+                .into(),
+        )
+    })
+}
+
+fn show(args: &ShowArgs) -> Result<(), Failure> {
+    let directory = match (&args.directory, &args.config) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(config)) => {
+            directory(&super::run::load(&ConfigArg { config: config.clone() })?)?
+        }
+        // The arguments were refused without either.
+        (None, None) => return Ok(()),
+    };
+    let view = stored::look(&directory, tidegauge::app::now())?;
+    if args.json {
+        print_line(&stored::json(&view))
+    } else {
+        print_line(stored::table(&view).trim_end())
+    }
+}
+
+fn export(args: &ExportArgs) -> Result<(), Failure> {
+    let config = super::run::load(&args.config)?;
+    let directory = directory(&config)?;
+    let now = tidegauge::app::now();
+    let found = match &args.out {
+        None => stored::export(&directory, &config, now, print_line)?,
+        Some(path) => {
+            let failed = || format!("cannot write {}", path.display());
+            let mut file = BufWriter::new(File::create(path).with_context(failed)?);
+            let found = stored::export(&directory, &config, now, |line| {
+                writeln!(file, "{line}").with_context(failed).map_err(Failure::Failed)
+            })?;
+            file.flush().with_context(failed)?;
+            found
+        }
+    };
+    if !found {
+        say(&format!("nothing is saved in {} yet", directory.display()));
+    }
+    Ok(())
+}
+
+fn reset(args: &ResetArgs) -> Result<(), Failure> {
+    let config = super::run::load(&args.config)?;
+    let now = tidegauge::app::now();
+    let from = args.from.as_deref().map(|text| begin(text, now)).transpose()?;
+    let directory = directory(&config)?;
+    if from.is_none() && !directory.exists() {
+        return print_line(&format!("nothing is saved: there is no {}", directory.display()));
+    }
+    let mut reset = Reset::prepare(&directory, config.state.version, now)?;
+    if from.is_none() && *reset.lost() == Lost::Nothing {
+        return print_line(&format!("nothing is saved in {}", directory.display()));
+    }
+    if *reset.lost() != Lost::Nothing && !args.yes {
+        confirm(&question(reset.lost(), &directory, from))?;
+    }
+    reset.erase()?;
+    match from {
+        None => print_line(&format!(
+            "{} is empty: the next start begins anew, as far back as the longest window",
+            directory.display()
+        )),
+        Some(from) => {
+            reset.begin(&config, from, now)?;
+            print_line(&format!("the next start begins anew with the records since {from}"))
+        }
+    }
+}
+
+/// Where to begin.
+fn begin(text: &str, now: EventTime) -> Result<EventTime, Failure> {
+    let parsed: Result<jiff::Timestamp, _> = text.parse();
+    let from = match (parsed, parse_duration(text)) {
+        (Ok(time), _) => EventTime::from_micros(time.as_microsecond()),
+        (_, Ok(ago)) => now - ago,
+        _ => {
+            return Err(Failure::Refused(format!(
+                "error: `{text}` is neither a time nor a duration\n  help: write --from as 2026-04-01T12:00:00Z, or as 36h for 36 hours ago"
+            )));
+        }
+    };
+    if from > now {
+        return Err(Failure::Refused(format!(
+            "error: --from {text} lies ahead\n  help: reading can only begin in the past"
+        )));
+    }
+    Ok(from)
+}
+
+fn question(lost: &Lost, directory: &std::path::Path, from: Option<EventTime>) -> String {
+    let directory = directory.display();
+    let what = match lost {
+        Lost::Nothing => format!("Nothing is saved in {directory}."),
+        Lost::State(view) => {
+            let losses = view.checkpoint.as_ref().map(stored::losses).unwrap_or_default();
+            format!("This removes from {directory}: {losses}.")
+        }
+        Lost::Unreadable(why) => {
+            format!("This removes the saved state in {directory}, which cannot be read ({why}).")
+        }
+    };
+    let begins = from.map_or_else(
+        || "as far back as the longest window".to_owned(),
+        |from| format!("from {from} on"),
+    );
+    format!(
+        "{what}\nThe figures then begin anew from what the topics still hold, {begins}; counters begin \
+         at 0. Dead letters of records below the committed offsets are not written again."
+    )
+}
+
+/// Asks at a terminal; everywhere else somebody has to have said `--yes`.
+fn confirm(question: &str) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::Refused(format!(
+            "{question}\nerror: nobody can be asked here\n  help: add --yes if that is what you want"
+        )));
+    }
+    say(question);
+    let _ = write!(std::io::stderr(), "Remove it? Type yes: ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+    if matches!(answer.trim().to_lowercase().as_str(), "yes" | "y") {
+        return Ok(());
+    }
+    Err(Failure::Refused("nothing was removed".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<i64, &str>) {
+        match (begin(text, EventTime::from_secs(1_000_000)), expected) {
+            (Ok(from), Ok(secs)) => assert_eq!(from, EventTime::from_secs(secs), "{text}"),
+            (Err(Failure::Refused(said)), Err(part)) => {
+                assert!(said.contains(part), "{text}: {said}");
+            }
+            (Ok(from), Err(_)) => panic!("{text} is {from}"),
+            (Err(_), _) => panic!("{text} is refused"),
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_a_time_or_that_long_ago() {
+        check("1970-01-02T00:00:00Z", Ok(86_400));
+        check("1970-01-02T01:00:00+01:00", Ok(86_400));
+        check("36h", Ok(1_000_000 - 36 * 3_600));
+        check("1d12h", Ok(1_000_000 - 36 * 3_600));
+        check("yesterday", Err("neither a time nor a duration"));
+        check("2026-04-01", Err("neither a time nor a duration"));
+        check("1970-02-02T00:00:00Z", Err("lies ahead"));
+    }
+}
