@@ -42,11 +42,11 @@ impl Saved {
     }
 }
 
-fn plan(declarations: &Arc<Declarations>) -> Arc<Plan> {
+pub(crate) fn plan(declarations: &Arc<Declarations>) -> Arc<Plan> {
     Arc::new(Plan::new(Arc::clone(declarations), HashKey::from_bytes([7; 16])))
 }
 
-fn fold(plan: &Plan, store: &mut Store, acts: &[Act]) {
+pub(crate) fn fold(plan: &Plan, store: &mut Store, acts: &[Act]) {
     let mut batch = EventBatch::default();
     for act in acts {
         plan.reduce(&act.event(&plan.declarations().vocabulary), None, &mut batch);

@@ -14,6 +14,7 @@ mod export;
 mod faults;
 mod formats;
 mod journal;
+mod journal_changes;
 mod kafka;
 mod kafka_dead_letters;
 mod kafka_network;

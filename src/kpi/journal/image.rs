@@ -75,6 +75,7 @@ impl Journal {
         let all = std::mem::take(&mut self.image_all);
         if all {
             self.cycle = CycleState { bytes: self.cycle.bytes, ..CycleState::default() };
+            self.write(&Op::CycleBegun);
         }
         self.due = self.due.min(0) + (self.bytes.len() as i64).max(LEAST_IMAGES);
         while !self.cycle.whole && (all || self.due > 0) {
