@@ -233,3 +233,68 @@ impl Faults {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::HashKey;
+    use crate::event::{Decimal, Event, Vocabulary};
+    use crate::kpi::Declarations;
+
+    /// Three parts of a ledger; the events of each by their ids, `-` without one.
+    #[track_caller]
+    fn check(parts: [&str; 3], expected: [(u64, u64); 3]) {
+        let vocabulary = Vocabulary::canonical();
+        let kind = vocabulary.get("email.opened").expect("a type");
+        let declarations = Declarations {
+            vocabulary,
+            measures: Vec::new(),
+            kpis: Vec::new(),
+            slices: Vec::new(),
+            lateness: Span::from_secs(60),
+            future_tolerance: Span::ZERO,
+        };
+        let plan = Plan::new(Arc::new(declarations), HashKey::from_bytes([0; 16]));
+        let mut batch = DecodedBatch::default();
+        for (part, ids) in parts.iter().enumerate() {
+            let mut ledger = Ledger::default();
+            for id in ids.split_whitespace() {
+                let event = Event {
+                    id: Some(id.into()).filter(|id| id != "-"),
+                    kind,
+                    time: EventTime::MIN,
+                    campaign: None,
+                    channel: "email".into(),
+                    source: "mailer".into(),
+                    user: None,
+                    message: None,
+                    value: None,
+                    currency: None,
+                    count: Decimal::ONE,
+                    key: None,
+                    machine: None,
+                    attributes: Vec::new(),
+                };
+                plan.reduce(&event, None, &mut batch.events);
+                ledger.events.decoded += 1;
+                ledger.events.counted += 1;
+            }
+            batch.ledgers.push(LedgerPart { topic: "t".into(), minute: None, ledger });
+            batch.counted_in.push((batch.events.marks().len(), part));
+        }
+        batch.leave_out_copies(&mut SeenIds::new(Span::from_secs(3_600)));
+        let found = batch.ledgers.iter().map(|part| {
+            assert!(part.ledger.balances());
+            (part.ledger.events.counted, part.ledger.events.duplicate)
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{parts:?}");
+    }
+
+    #[test]
+    fn a_copy_is_a_duplicate_in_the_ledger_of_its_own_topic_and_minute() {
+        check(["a b c", "d", "e"], [(3, 0), (1, 0), (1, 0)]);
+        check(["a a b", "a", "b c"], [(2, 1), (0, 1), (1, 1)]);
+        check(["a", "", "a a"], [(1, 0), (0, 0), (0, 2)]);
+        check(["- -", "- a", "a -"], [(2, 0), (2, 0), (1, 1)]);
+    }
+}

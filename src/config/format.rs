@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 
 use crate::event::valid_type_name;
 use crate::format::{
-    Action, Anchor, Condition, Fields, FormatSpec, From, IGNORE, Map, Mapped, Money, MoneyUnit,
-    Otherwise, Path, Reading, Source, Step, Test, Time, TimeFrom, Variant,
+    Action, Anchor, Condition, Fields, FormatSpec, From, HashOf, IGNORE, Map, Mapped, Money,
+    MoneyUnit, Otherwise, Path, Reading, Source, Step, Test, Time, TimeFrom, Variant,
 };
 
 use super::reader::{Table, Value, shown};
@@ -274,7 +274,10 @@ impl<'d> FieldsReader<'d> {
             found.push(self.constant(&text, kind).map(From::Constant));
         }
         if let Some(parts) = table.optional("hash") {
-            found.push(Some(From::Hash(self.sources(&parts, Kind::Text))));
+            let needed = self.sources(&parts, Kind::Text);
+            let also = table.optional("also");
+            let also = also.map(|parts| self.sources(&parts, Kind::Text)).unwrap_or_default();
+            found.push(Some(From::Hash(HashOf { needed, also })));
         }
         if let Some(index) = table.optional("index") {
             found.push((index.boolean() == Some(true)).then_some(From::Index));

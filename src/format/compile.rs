@@ -181,7 +181,10 @@ impl Compiler<'_> {
             spec::From::Path(path) => self.slot(path).map_or(plan::From::Nothing, plan::From::Slot),
             spec::From::Header(name) => plan::From::Header(name.as_str().into()),
             spec::From::Constant(text) => plan::From::Constant(text.as_str().into()),
-            spec::From::Hash(parts) => plan::From::Hash(self.sources(parts)),
+            spec::From::Hash(parts) => {
+                let (needed, also) = (self.sources(&parts.needed), self.sources(&parts.also));
+                plan::From::Hash(plan::HashOf { needed, also })
+            }
             spec::From::Index => plan::From::Index,
         }
     }

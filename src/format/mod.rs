@@ -35,8 +35,8 @@ pub use moment::rfc3339_micros;
 pub use path::{Anchor, Path, PathError, Step};
 pub use plan::Format;
 pub use spec::{
-    Action, Condition, Fields, FormatSpec, From, IGNORE, Map, Mapped, Money, MoneyUnit, Otherwise,
-    Reading, Source, Test, Time, TimeFrom, Variant,
+    Action, Condition, Fields, FormatSpec, From, HashOf, IGNORE, Map, Mapped, Money, MoneyUnit,
+    Otherwise, Reading, Source, Test, Time, TimeFrom, Variant,
 };
 
 /// What a record may cost at most; beyond it, it is refused.

@@ -110,9 +110,15 @@ pub(super) enum From {
     Slot(SlotRef),
     Header(Box<str>),
     Constant(Box<str>),
-    Hash(Vec<Source>),
+    Hash(HashOf),
     Index,
     Nothing,
+}
+
+#[derive(Debug)]
+pub(super) struct HashOf {
+    pub(super) needed: Vec<Source>,
+    pub(super) also: Vec<Source>,
 }
 
 #[derive(Debug)]

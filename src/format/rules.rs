@@ -8,7 +8,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use crate::event::{RawRecord, RejectReason, Rejection, TypeId};
 
 use super::Limits;
-use super::plan::{Condition, From, Mapped, Otherwise, Source};
+use super::plan::{Condition, From, HashOf, Mapped, Otherwise, Source};
 use super::spec::Test;
 use super::trie::SlotRef;
 use super::walk::Slot;
@@ -300,20 +300,24 @@ impl<'e> Facts<'e> {
     }
 
     /// Each part goes in with its length, so that no two lists of parts look alike.
-    fn hash(&self, parts: &'e [Source], kind: Option<TypeId>) -> Result<Raw<'e>, Rejection> {
+    fn hash(&self, parts: &'e HashOf, kind: Option<TypeId>) -> Result<Raw<'e>, Rejection> {
         let mut hasher = SipHasher24::new_with_keys(ID_KEY.0, ID_KEY.1);
         let mut any = false;
-        for part in parts {
+        for (place, part) in parts.needed.iter().chain(&parts.also).enumerate() {
             let found = self.look(part, kind)?;
             let text = match &found {
                 Found::Text(text) | Found::Unmapped(text) => text.as_ref(),
                 Found::Constant(text) => text,
                 Found::Nothing | Found::Container => {
+                    if place < parts.needed.len() {
+                        return Ok(Raw::Nothing);
+                    }
                     hasher.write(&[0]);
                     continue;
                 }
             };
-            any |= !matches!(part.from, From::Constant(_) | From::Index);
+            any |=
+                place < parts.needed.len() && !matches!(part.from, From::Constant(_) | From::Index);
             hasher.write(&[1]);
             hasher.write(&(text.len() as u64).to_le_bytes());
             hasher.write(text.as_bytes());

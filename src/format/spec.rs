@@ -116,10 +116,20 @@ pub enum From {
     Header(String),
     /// Here.
     Constant(String),
-    /// The SipHash-2-4-128 of these, in hexadecimal; nothing if none has a value.
-    Hash(Vec<Source>),
+    /// An id made of several places.
+    Hash(HashOf),
     /// The element's place in the record, from 0.
     Index,
+}
+
+/// The SipHash-2-4-128 of several places, in hexadecimal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HashOf {
+    /// All must have a value, and one of them has to be of the record, or there is no
+    /// id: what these do not tell apart would be one event.
+    pub needed: Vec<Source>,
+    /// Told apart by as well, where they have a value.
+    pub also: Vec<Source>,
 }
 
 /// A translation of texts.

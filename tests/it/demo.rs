@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tidegauge::admit::{SeenIds, Sighting};
 use tidegauge::aggregate::HashKey;
 use tidegauge::app::demo::{self, Act, Deed, SimulatedRecord, Simulator, System, Truth};
 use tidegauge::config::{Config, shipped_formats};
@@ -154,6 +155,7 @@ struct Watch {
     plan: Arc<Plan>,
     store: Store,
     decoders: BTreeMap<&'static str, Decoder>,
+    seen: SeenIds,
     upto: EventTime,
 }
 
@@ -164,7 +166,8 @@ impl Watch {
         let plan = Arc::new(Plan::new(declarations, HashKey::from_bytes([7; 16])));
         let store = Store::new(Arc::clone(&plan));
         let (simulator, upto) = (Simulator::new(seed, start), start - demo::HISTORY);
-        Watch { start, simulator, config, plan, store, decoders: decoders(), upto }
+        let seen = SeenIds::new(Span::from_secs(72 * 3_600));
+        Watch { start, simulator, config, plan, store, decoders: decoders(), seen, upto }
     }
 
     /// Where each objective stands at `seconds` after the start of live traffic.
@@ -180,6 +183,10 @@ impl Watch {
                     self.plan.reduce(event, raw.timestamp, &mut batch);
                 }
             });
+        }
+        for mark in batch.marks() {
+            let id = mark.fingerprint.expect("every act of the demo has its id");
+            assert_eq!(self.seen.observe(id, mark.seen_at), Sighting::First, "{}", mark.seen_at);
         }
         self.store.fold(&batch);
         self.upto = now;

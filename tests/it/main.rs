@@ -10,6 +10,7 @@ mod cli;
 mod config;
 mod demo;
 mod documents;
+mod duplicates;
 mod export;
 mod faults;
 mod formats;

@@ -1,6 +1,6 @@
 //! What happens to an event before it reaches a cell.
 
-use tidegauge::admit::Admission;
+use tidegauge::admit::{Admission, Sighting};
 use tidegauge::event::EventTime;
 use tidegauge::kpi::{EventBatch, KpiSnapshot, Store};
 
@@ -59,6 +59,59 @@ fn money_of_another_currency_is_left_out_and_counted() {
     let counted: Vec<u64> =
         (0..MEASURES.len()).map(|measure| store.foreign_currency(measure)).collect();
     assert_eq!(counted, [0, 0, 0, 0, 2, 2, 0, 0]);
+}
+
+#[test]
+fn a_copy_touches_no_cell_and_counts_nowhere() {
+    let declarations = declare(vec![slice("all", &[], &[300], 1)]);
+    let vocabulary = &declarations.vocabulary;
+    let paid = |foreign| Act { kind: "commerce.order_paid", cents: Some(5), foreign, ..sent("x") };
+    // Some touch no cell, some are of a foreign currency only.
+    let acts = [paid(true), sent("x"), paid(false), paid(true), sent("x"), paid(false)];
+    for copies in [&[][..], &[0], &[1, 2], &[5], &[0, 3], &[0, 1, 2, 3, 4, 5]] {
+        let (plan, mut left_out) = store(&declarations);
+        let (_, mut without) = store(&declarations);
+        let mut batch = EventBatch::default();
+        let mut alone = EventBatch::default();
+        for (index, act) in acts.iter().enumerate() {
+            let event = act.event(vocabulary);
+            plan.reduce(&event, None, &mut batch);
+            if !copies.contains(&index) {
+                plan.reduce(&event, None, &mut alone);
+            }
+        }
+        batch.judge(|index, mark| {
+            assert_eq!(mark.seen_at, EventTime::from_secs(NOW));
+            if copies.contains(&index) { Sighting::Copy } else { Sighting::First }
+        });
+        left_out.fold(&batch);
+        without.fold(&alone);
+        assert_eq!(snapshot(&mut left_out), snapshot(&mut without), "{copies:?}");
+        for measure in 0..MEASURES.len() {
+            let foreign = left_out.foreign_currency(measure);
+            assert_eq!(foreign, without.foreign_currency(measure), "{copies:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fingerprint_is_of_source_and_id_and_of_nothing_else() {
+    let declarations = declare(vec![slice("all", &[], &[300], 1)]);
+    let (plan, _) = store(&declarations);
+    let fingerprint = |source: &'static str, id: Option<&'static str>, campaign| {
+        let act = sent(campaign);
+        let mut event = act.event(&declarations.vocabulary);
+        (event.source, event.id) = (source.into(), id.map(Into::into));
+        let mut batch = EventBatch::default();
+        plan.reduce(&event, None, &mut batch);
+        batch.marks()[0].fingerprint
+    };
+    let one = fingerprint("mailer", Some("17"), "spring");
+    assert_eq!(one, fingerprint("mailer", Some("17"), "autumn"));
+    for (source, id) in [("mailer1", "7"), ("maile", "r17"), ("mailer", "18"), ("crm", "17")] {
+        assert_ne!(one, fingerprint(source, Some(id), "spring"), "{source} {id}");
+    }
+    assert_eq!(fingerprint("mailer", None, "spring"), None);
 }
 
 #[test]
