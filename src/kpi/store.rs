@@ -60,8 +60,8 @@ impl Store {
         self.slices[slice].reserve(values);
     }
 
-    /// Adds a batch, without its copies. Cost: for each event and slice a look-up and its additions,
-    /// however many windows there are.
+    /// Adds a batch, without its copies. Cost: for each event and slice a look-up and
+    /// its additions, however many windows there are.
     pub fn fold(&mut self, batch: &EventBatch) {
         self.journal.at(self.present);
         for touch in batch.counted_touches() {
