@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -17,13 +17,16 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::SourceSettings;
 use super::shared::{Shared, lock};
+use super::topic_id::NO_ID;
 
 pub(super) type Consumer = BaseConsumer<Context>;
 
 /// How long a request to the brokers may take before it is tried again.
 pub(super) const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Settings that every client has, before what the user passes through.
+/// What librdkafka calls the part of its log that tells the ids of topics.
+const TELLS_IDS: &str = "topic";
+
 /// What librdkafka says against single settings, without a broker: name and reason.
 pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let refused = |(name, value): (&String, &String)| {
@@ -37,15 +40,18 @@ pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(Strin
     properties.iter().filter_map(refused).collect()
 }
 
+/// Settings that every client has, before what the user passes through.
 pub(super) fn base_config(brokers: &str, properties: &BTreeMap<String, String>) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("client.id", "tidegauge")
         .set("socket.keepalive.enable", "true")
         .set("log.connection.close", "false")
-        // A broker that comes back is found within two seconds.
+        // A broker that comes back is found within two seconds, and a connection that was
+        // begun while the network was cut is soon begun again.
         .set("reconnect.backoff.ms", "100")
-        .set("reconnect.backoff.max.ms", "2000");
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("socket.connection.setup.timeout.ms", "5000");
     for (name, value) in properties {
         config.set(name, value);
     }
@@ -63,8 +69,16 @@ fn consumer_config(settings: &SourceSettings) -> ClientConfig {
         // By default a consumer that outruns the fetching waits a second.
         ("fetch.queue.backoff.ms", "10"),
         ("fetch.wait.max.ms", "250"),
+        // A connection on which nothing comes any more is given up after this time. An
+        // answer has to be whole by then, so that it may not be large: 105 kB/s suffice.
+        ("socket.timeout.ms", "20000"),
+        ("fetch.max.bytes", "2097152"),
     ];
     properties.extend(defaults.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    if settings.properties.contains_key("message.max.bytes") {
+        // librdkafka refuses a smaller one.
+        properties.remove("fetch.max.bytes");
+    }
     properties.extend(settings.properties.clone());
     let mut config = base_config(&settings.brokers, &properties);
     config
@@ -82,6 +96,12 @@ pub(super) fn reader(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaRe
     let mut config = consumer_config(settings);
     // Says up to where a partition holds nothing but markers, see `Context::stats`.
     config.set("statistics.interval.ms", "500");
+    // Says at once that a topic is another one, see `Context::log`.
+    let debug = match settings.properties.get("debug") {
+        Some(asked) => format!("{asked},{TELLS_IDS}"),
+        None => TELLS_IDS.to_owned(),
+    };
+    config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
     config.create_with_context(Context::new(shared))
 }
 
@@ -109,6 +129,22 @@ pub(super) struct EndReached {
     pub(super) offset: i64,
 }
 
+/// A topic that is another one than before.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Replaced {
+    pub(super) topic: String,
+    pub(super) id: String,
+}
+
+/// `[thrd:main]: Topic mail changed id from nN1uV... to gTpqJ...`; that it has an id at
+/// all is no change.
+fn id_change(text: &str) -> Option<Replaced> {
+    let (topic, ids) = text.split_once(" changed id from ")?;
+    let (from, to) = ids.split_once(" to ")?;
+    let topic = topic.rsplit_once("Topic ")?.1;
+    (from != NO_ID).then(|| Replaced { topic: topic.to_owned(), id: to.to_owned() })
+}
+
 /// Takes what librdkafka says outside of records.
 pub(super) struct Context {
     shared: Arc<Shared>,
@@ -116,6 +152,8 @@ pub(super) struct Context {
     /// the queue empty.
     served: AtomicU64,
     ends_reached: Mutex<Vec<EndReached>>,
+    replaced: Mutex<Vec<Replaced>>,
+    any_replaced: AtomicBool,
 }
 
 impl Context {
@@ -124,6 +162,8 @@ impl Context {
             shared: Arc::clone(shared),
             served: AtomicU64::new(0),
             ends_reached: Mutex::default(),
+            replaced: Mutex::default(),
+            any_replaced: AtomicBool::new(false),
         }
     }
 
@@ -135,15 +175,38 @@ impl Context {
         std::mem::take(&mut *lock(&self.ends_reached))
     }
 
+    /// Topics that were found to be others since the last call. Costs next to nothing
+    /// while there are none.
+    pub(super) fn take_replaced(&self) -> Vec<Replaced> {
+        if self.any_replaced.swap(false, Ordering::Acquire) {
+            return std::mem::take(&mut *lock(&self.replaced));
+        }
+        Vec::new()
+    }
+
     fn note(&self) {
         self.served.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl ClientContext for Context {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, text: &str) {
+    /// Where a topic is created anew, librdkafka goes on at the old offset without a word,
+    /// but for a line of its log, which overtakes the first record of the new topic. It
+    /// is used to stop there until the ids are compared; without it some records could
+    /// be read twice before they are.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.note();
-        tracing::debug!(target: "librdkafka", facility, "{text}");
+        if facility == "METADATA"
+            && let Some(replaced) = id_change(text)
+        {
+            lock(&self.replaced).push(replaced);
+            self.any_replaced.store(true, Ordering::Release);
+        }
+        if matches!(level, RDKafkaLogLevel::Debug) {
+            tracing::trace!(target: "librdkafka", facility, "{text}");
+        } else {
+            tracing::debug!(target: "librdkafka", facility, "{text}");
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -251,6 +314,19 @@ pub(super) fn explain(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_id_is_read_from_the_log() {
+        let is = |text: &str, expected: Option<(&str, &str)>| {
+            let expected =
+                expected.map(|(topic, id)| Replaced { topic: topic.into(), id: id.into() });
+            assert_eq!(id_change(text), expected, "{text}");
+        };
+        let (one, two) = ("nN1uVgTpqJwAAAAAAAAAAA", "gTpqJnN1uVwAAAAAAAAAAA");
+        is(&format!("[thrd:main]: Topic mail changed id from {one} to {two}"), Some(("mail", two)));
+        is(&format!("Topic mail changed id from {NO_ID} to {two}"), None);
+        is("[thrd:main]: Topic mail [0] 127.0.0.1:9092/1: Leader is 1", None);
+    }
 
     #[test]
     fn a_refusal_names_the_right_the_principal_and_the_topic() {

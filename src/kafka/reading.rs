@@ -18,7 +18,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::batch::{Buffers, Parts, RecordBatch};
-use super::client::{Consumer, EndReached};
+use super::client::{Consumer, EndReached, Replaced};
 use super::events::{Gap, GapReason, PartitionEnd, SourceEvent};
 use super::settings::SourceSettings;
 use super::shared::{Begin, Key, Note, Shared, lock};
@@ -69,6 +69,11 @@ pub(super) struct Reading<C> {
     /// Topic and partition to the place in `assigned`.
     places: HashMap<Arc<str>, HashMap<i32, usize>>,
     assigned: Vec<Assigned>,
+    /// What is read, as far as the brokers say.
+    ids: HashMap<Arc<str>, String>,
+    /// Topics that were created anew, and their ids: nothing of them is taken until it
+    /// is known where they begin.
+    held: HashMap<String, String>,
     /// Records come in runs of one partition.
     last_place: usize,
     batch: Option<Building>,
@@ -104,6 +109,8 @@ impl<C: Fn() -> EventTime> Reading<C> {
             buffers,
             places: HashMap::new(),
             assigned: Vec::new(),
+            ids: HashMap::new(),
+            held: HashMap::new(),
             last_place: 0,
             batch: None,
             sequence: 0,
@@ -169,7 +176,9 @@ impl<C: Fn() -> EventTime> Reading<C> {
         };
         for polled in 1_u32.. {
             let served = reader.client().context().served();
-            match reader.poll(wait) {
+            let polled_now = reader.poll(wait);
+            self.hold(reader.client().context().take_replaced());
+            match polled_now {
                 Some(Ok(message)) => self.take(&message),
                 Some(Err(error)) => self.take_error(&error),
                 None => {
@@ -197,8 +206,20 @@ impl<C: Fn() -> EventTime> Reading<C> {
         if lingered { self.send_batch() } else { Ok(()) }
     }
 
+    fn hold(&mut self, replaced: Vec<Replaced>) {
+        for Replaced { topic, id } in replaced {
+            if self.ids.get(topic.as_str()).is_some_and(|known| *known != id) {
+                self.held.insert(topic, id);
+                self.shared.compare_ids();
+            }
+        }
+    }
+
     fn take(&mut self, message: &BorrowedMessage<'_>) {
         let (topic, partition) = (message.topic(), message.partition());
+        if !self.held.is_empty() && self.held.contains_key(topic) {
+            return;
+        }
         let is_last = |a: &Assigned| a.key.1 == partition && *a.key.0 == *topic;
         if !self.assigned.get(self.last_place).is_some_and(is_last) {
             let place = self.places.get(topic).and_then(|of| of.get(&partition).copied());
@@ -259,6 +280,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
             let place = self.places.get(end.topic.as_str()).and_then(|of| of.get(&end.partition));
             if let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place))
                 && assigned.ends_from <= Instant::now()
+                && !self.held.contains_key(&end.topic)
             {
                 assigned.position = assigned.position.max(end.offset);
             }
@@ -278,6 +300,9 @@ impl<C: Fn() -> EventTime> Reading<C> {
         let mut answer = Vec::with_capacity(ends.ends.len());
         let mut stalled = Vec::new();
         for ((topic, partition), end_offset) in ends.ends {
+            if self.held.contains_key(&*topic) {
+                continue;
+            }
             let place = self.places.get(&topic).and_then(|of| of.get(&partition));
             if let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place)) {
                 let position = assigned.position;
@@ -336,6 +361,9 @@ impl<C: Fn() -> EventTime> Reading<C> {
     fn start(&mut self, begins: Vec<Begin>) -> Result<(), Over> {
         let mut wanted = Vec::new();
         for Begin { start, gap } in begins {
+            if let Some(id) = &start.topic_id {
+                self.ids.insert(Arc::clone(&start.topic), id.clone());
+            }
             let key: Key = (Arc::clone(&start.topic), start.partition);
             let place = self.assigned.len();
             let of_topic = self.places.entry(Arc::clone(&key.0)).or_default();
@@ -400,6 +428,12 @@ impl<C: Fn() -> EventTime> Reading<C> {
 
     fn go_on_behind(&mut self, gaps: Vec<Gap>) -> Result<(), Over> {
         for mut gap in gaps {
+            if let Some(id) = &gap.topic_id {
+                self.ids.insert(Arc::clone(&gap.topic), id.clone());
+                if self.held.get(&*gap.topic) == Some(id) {
+                    self.held.remove(&*gap.topic);
+                }
+            }
             let place = self.places.get(&gap.topic).and_then(|of| of.get(&gap.partition));
             let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place)) else {
                 continue;

@@ -142,6 +142,11 @@ impl Shared {
         let _ = self.wake.try_send(());
     }
 
+    /// A topic is another one than before: the discovery compares.
+    pub(super) fn compare_ids(&self) {
+        let _ = self.wake.try_send(());
+    }
+
     pub(super) fn remember_trouble(&self, reason: &str) {
         lock(&self.brokers).trouble = reason.to_owned();
     }

@@ -20,7 +20,7 @@ use super::client::{Consumer, REQUEST_TIMEOUT};
 const PATIENCE: Duration = REQUEST_TIMEOUT.saturating_add(Duration::from_secs(2));
 
 /// What a broker before Kafka 2.8 gives: all bits zero.
-const NONE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+pub(super) const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 /// The ids as base64, of those topics that exist and have one. Asks one broker, once,
 /// and waits for its answer for at most seven seconds. Nothing but the lack of an
@@ -183,7 +183,7 @@ unsafe fn name_and_id(
         }
         let name = text(native::rd_kafka_TopicDescription_name(topic))?;
         let id = text(native::rd_kafka_Uuid_base64str(id))?;
-        (id != NONE).then_some((name, id))
+        (id != NO_ID).then_some((name, id))
     }
 }
 

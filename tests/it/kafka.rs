@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::types::RDKafkaRespErr;
 
 use tidegauge::event::EventTime;
-use tidegauge::kafka::{DemoBroker, Folded, SourceEvent, StartAt, start};
+use tidegauge::kafka::{DemoBroker, Folded, GapReason, SourceEvent, StartAt, start};
 
 use crate::support::kafka::{Kafka, unique, wait_for};
 use crate::support::reading::{Reading, assert_filled, now, settings};
@@ -288,6 +288,7 @@ fn what_retention_took_is_a_gap_and_reading_goes_on_behind_it() {
     assert_eq!(seen.gaps.len(), 1);
     let gap = &seen.gaps[0];
     assert_eq!((gap.partition, gap.from_offset, gap.to_offset), (0, 50, 120));
+    assert_eq!((gap.reason, gap.lost), (GapReason::Retention, Some(70)));
     assert_eq!(gap.covered_from, Some(EventTime::from_millis(from.millis() + 70_000)));
     let offsets: Vec<i64> = seen.records[&(topic, 0)].iter().map(|(offset, _)| *offset).collect();
     assert_eq!(offsets, (0..50).chain(120..150).collect::<Vec<i64>>());

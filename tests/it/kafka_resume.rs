@@ -219,12 +219,14 @@ fn a_topic_that_is_gone_holds_the_figures_back_for_half_a_minute() {
 }
 
 /// Reads 100 records, replaces the topic while the source runs, with `count` records
-/// in the first of so many partitions.
-fn replaced_while_running(count: usize, partitions: i32) -> Seen {
+/// in the first of so many partitions. Topics are looked for that often.
+fn replaced_while_running(count: usize, partitions: i32, look: Duration) -> Seen {
     let kafka = Kafka::shared();
     let topic = kafka.topic("replaced-live", 2, &[]);
     kafka.fill(&topic, 0, 100, past());
-    let mut reading = Reading::of(fast(kafka, &[&topic], StartAt::Beginning));
+    let mut settings = fast(kafka, &[&topic], StartAt::Beginning);
+    settings.discovery_interval = look;
+    let mut reading = Reading::of(settings);
     reading.until_caught_up();
     let old_id = reading.seen.starts[&(topic.clone(), 0)].topic_id.clone();
     kafka.delete_topic(&topic);
@@ -246,8 +248,32 @@ fn replaced_while_running(count: usize, partitions: i32) -> Seen {
 
 #[test]
 fn a_topic_that_is_created_anew_in_a_moment_is_noticed_by_its_id() {
-    replaced_while_running(10, 2);
-    replaced_while_running(500, 2);
-    let seen = replaced_while_running(300, 1);
+    let (often, rarely) = (Duration::from_millis(300), Duration::from_secs(8));
+    replaced_while_running(10, 2, often);
+    replaced_while_running(500, 2, often);
+    replaced_while_running(1_000, 2, rarely);
+    let seen = replaced_while_running(300, 1, often);
     assert_eq!(seen.gaps.len(), 1, "a partition that is not there has no gap");
+}
+
+#[test]
+fn a_log_that_lost_its_end_is_read_anew_and_told_from_retention() {
+    let mut kafka = Kafka::start();
+    let topic = kafka.topic("truncated", 1, &[]);
+    kafka.fill(&topic, 0, 100, past());
+    let mut reading = Reading::of(fast(&kafka, &[&topic], StartAt::Beginning));
+    reading.until_caught_up();
+    kafka.kill();
+    kafka.lose_log(&topic, 0);
+    kafka.launch();
+    let from = after(past(), 500);
+    kafka.fill(&topic, 0, 10, from);
+    reading.until("the gap", |seen| !seen.gaps.is_empty());
+    reading.until_caught_up();
+    let seen = reading.finish();
+    assert_eq!(offsets(&seen, &topic, 0), (0..100).chain(0..10).collect::<Vec<i64>>());
+    let gap = only_gap(&seen);
+    assert_eq!((gap.from_offset, gap.to_offset), (100, 0));
+    assert_eq!((gap.reason, gap.lost), (GapReason::BeyondEnd, None));
+    assert_eq!(gap.covered_from, Some(from));
 }

@@ -238,6 +238,14 @@ log.retention.ms=-1
         wait_for("the broker's end", || process.try_wait().expect("a child"));
     }
 
+    /// Removes what a broker that does not run holds of a partition, as a disk that was
+    /// replaced would; it knows the topic still.
+    pub(crate) fn lose_log(&self, topic: &str, partition: i32) {
+        assert!(self.process.is_none(), "the broker runs");
+        let log = self.folder.path().join("log").join(format!("{topic}-{partition}"));
+        fs::remove_dir_all(log).expect("the partition's folder");
+    }
+
     /// Nothing is dropped at the end of a test process: a small shell waits for that
     /// process and then kills the broker and removes its folder.
     #[expect(clippy::zombie_processes, reason = "it outlives this process on purpose")]

@@ -19,6 +19,9 @@ pub(crate) enum Network {
     /// Nothing is forwarded, and nobody is told: connections stay, and new ones seem to
     /// come about, as when packets vanish.
     Stalled,
+    /// As [`Network::Stalled`], and the connections of now stay so for ever, as when a
+    /// router has forgotten them; only new ones see the network come back.
+    Lost,
     /// All connections are closed, and new ones at once, as when a host is restarted.
     Refused,
     /// Forwarded in chunks of at most 16 KiB, each held back for `delay`.
@@ -45,6 +48,8 @@ struct Line {
 struct State {
     network: Network,
     over: bool,
+    /// Connections up to this number are lost.
+    lost: u64,
     next: u64,
     /// Both sides of each connection, to be closed from here.
     open: HashMap<u64, Vec<TcpStream>>,
@@ -55,7 +60,8 @@ impl Proxy {
     pub(crate) fn start(target: SocketAddr) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let state = State { network: Network::Clear, over: false, next: 0, open: HashMap::new() };
+        let state =
+            State { network: Network::Clear, over: false, lost: 0, next: 0, open: HashMap::new() };
         let line = Arc::new(Line { state: Mutex::new(state), changed: Condvar::new() });
         let accepting = Arc::clone(&line);
         thread::spawn(move || {
@@ -84,8 +90,10 @@ impl Proxy {
     pub(crate) fn set(&self, network: Network) {
         let mut state = self.line.lock();
         state.network = network;
-        if network == Network::Refused {
-            state.close_all();
+        match network {
+            Network::Refused => state.close_all(),
+            Network::Lost => state.lost = state.next,
+            Network::Clear | Network::Stalled | Network::Slow { .. } => {}
         }
         self.line.changed.notify_all();
     }
@@ -116,16 +124,21 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits while nothing is forwarded; `None` when connections are not wanted.
-    fn passable(&self) -> Option<Network> {
+    /// Waits while nothing is forwarded on that connection; `None` when connections are
+    /// not wanted.
+    fn passable(&self, number: u64) -> Option<Network> {
         let state = self.lock();
-        let stalled = |state: &mut State| state.network == Network::Stalled && !state.over;
+        let stalled = |state: &mut State| {
+            let cut = matches!(state.network, Network::Stalled | Network::Lost);
+            let lost = number <= state.lost && state.open.contains_key(&number);
+            (cut || lost) && !state.over
+        };
         let state = self.changed.wait_while(state, stalled).unwrap_or_else(PoisonError::into_inner);
         (!state.over && state.network != Network::Refused).then_some(state.network)
     }
 
     fn connect(self: Arc<Self>, client: TcpStream, target: SocketAddr) {
-        if self.passable().is_none() {
+        if self.passable(u64::MAX).is_none() {
             return;
         }
         let Ok(server) = TcpStream::connect(target) else { return };
@@ -141,22 +154,22 @@ impl Line {
         };
         let back = (clone(&server), clone(&client));
         let line = Arc::clone(&self);
-        let answering = thread::spawn(move || line.forward(back.0, back.1));
-        self.forward(client, server);
+        let answering = thread::spawn(move || line.forward(number, back.0, back.1));
+        self.forward(number, client, server);
         let _ = answering.join();
         self.lock().open.remove(&number);
     }
 
     /// One direction of a connection, until either side ends it.
-    fn forward(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn forward(&self, number: u64, mut from: TcpStream, mut to: TcpStream) {
         let mut chunk = [0; 16 << 10];
         while let Ok(length @ 1..) = from.read(&mut chunk) {
-            if let Some(Network::Slow { delay, bytes_per_second }) = self.passable() {
+            if let Some(Network::Slow { delay, bytes_per_second }) = self.passable(number) {
                 let sending = length as f64 / bytes_per_second as f64;
                 thread::sleep(delay + Duration::from_secs_f64(sending));
             }
             // It may have been cut meanwhile.
-            if self.passable().is_none() || to.write_all(&chunk[..length]).is_err() {
+            if self.passable(number).is_none() || to.write_all(&chunk[..length]).is_err() {
                 break;
             }
         }
