@@ -30,6 +30,15 @@ const RETRY: Duration = Duration::from_millis(500);
 /// its beginning, would count its records twice.
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
+/// When brokers that did not say the ids of topics are asked for them again.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
+/// One that was alive when it was asked.
+fn a_broker(metadata: &Metadata) -> Option<i32> {
+    let first = || metadata.brokers().first().map(|broker| broker.id());
+    Some(metadata.orig_broker_id()).filter(|id| *id >= 0).or_else(first)
+}
+
 pub(super) struct Discovery<C> {
     pub(super) settings: Arc<SourceSettings>,
     pub(super) shared: Arc<Shared>,
@@ -43,6 +52,10 @@ pub(super) struct Discovery<C> {
     pub(super) resume: BTreeMap<Key, Resume>,
     /// Whether any look succeeded.
     pub(super) answered: bool,
+    /// The last request for the ids of topics had no answer.
+    pub(super) silent_once: bool,
+    /// None had, and they are not asked for at the moment.
+    pub(super) silent_since: Option<Instant>,
     /// Partitions whose logs end before their next offset, and since when.
     pub(super) beyond_end: HashMap<Key, Instant>,
 }
@@ -141,6 +154,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         let settings = Arc::clone(&self.settings);
         let mut names = BTreeSet::new();
         let mut by_pattern = false;
+        let mut broker = None;
         for pattern in &settings.topics {
             match pattern {
                 TopicPattern::Exact(name) => {
@@ -151,6 +165,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         }
         if by_pattern {
             let metadata = self.metadata(None)?;
+            broker = a_broker(&metadata);
             let excluded = |name: &str| settings.excluded_topics.iter().any(|e| e == name);
             for pattern in &settings.topics {
                 if let TopicPattern::Pattern(regex) = pattern {
@@ -176,6 +191,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         let mut unclear = BTreeSet::new();
         for name in names {
             let metadata = self.metadata(Some(name))?;
+            broker = a_broker(&metadata);
             match metadata.topics().first().map(|topic| self.judge(topic)) {
                 Some(Found::Topic(found)) => {
                     self.say_whether_there(name, true);
@@ -198,7 +214,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             self.say_cluster();
             self.expect_resumed();
         }
-        let ids = match self.compare_ids(&seen) {
+        let ids = match self.compare_ids(broker, &seen) {
             Ok(ids) => ids,
             Err(error) => {
                 tracing::debug!("which topics these are is not known yet: {error}");
@@ -246,8 +262,11 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             expected.entry(Arc::clone(topic)).or_default().push(*partition);
         }
         for (topic, partitions) in expected {
+            let stood = partitions.iter().map(|number| (Arc::clone(&topic), *number));
+            let id = stood.filter_map(|key| self.resume.get(&key)?.topic_id.clone()).next();
             let known = self.topics.entry(Arc::clone(&topic)).or_default();
             known.waiting.extend(&partitions);
+            known.id = id;
             self.say(SourceEvent::Found { topic, partitions });
         }
     }
@@ -256,10 +275,28 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     /// before is begun anew.
     fn compare_ids(
         &mut self,
+        broker: Option<i32>,
         seen: &BTreeMap<String, Seen>,
     ) -> KafkaResult<HashMap<String, String>> {
         let names: Vec<&str> = seen.keys().map(String::as_str).collect();
-        let ids = topic_ids(&self.prober, &names)?;
+        let silent = self.silent_since.is_some_and(|since| since.elapsed() < ASK_AGAIN);
+        let Some(broker) = broker.filter(|_| !silent && !names.is_empty()) else {
+            return Ok(HashMap::new());
+        };
+        let ids = match topic_ids(&self.prober, broker, &names) {
+            Ok(ids) => ids,
+            // Brokers that answer everything else do without for a while.
+            Err(error) if self.silent_once => {
+                tracing::info!("the brokers do not say the ids of topics: {error}");
+                self.silent_since = Some(Instant::now());
+                HashMap::new()
+            }
+            Err(error) => {
+                self.silent_once = true;
+                return Err(error);
+            }
+        };
+        self.silent_once = false;
         for (name, id) in &ids {
             let Some((key, topic)) = self.topics.get_key_value(name.as_str()) else { continue };
             let key = Arc::clone(key);

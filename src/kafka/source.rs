@@ -67,6 +67,8 @@ where
         patterns_looked: false,
         resume: settings.resume.clone(),
         answered: false,
+        silent_once: false,
+        silent_since: None,
         beyond_end: HashMap::new(),
     };
     let committing = Committing { shared: Arc::clone(&shared), prober: Arc::clone(&prober) };

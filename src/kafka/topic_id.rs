@@ -22,11 +22,12 @@ const PATIENCE: Duration = REQUEST_TIMEOUT.saturating_add(Duration::from_secs(2)
 /// What a broker before Kafka 2.8 gives: all bits zero.
 pub(super) const NO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
-/// The ids as base64, of those topics that exist and have one. Asks one broker, once,
-/// and waits for its answer for at most seven seconds. Nothing but the lack of an
+/// The ids as base64, of those topics that exist and have one. Asks that broker, once
+/// (librdkafka alone would wait for the controller, which need not be known), and waits for its answer for at most seven seconds. Nothing but the lack of an
 /// answer is an error: brokers that do not know the request give no ids.
 pub(super) fn topic_ids(
     client: &Consumer,
+    broker: i32,
     topics: &[&str],
 ) -> KafkaResult<HashMap<String, String>> {
     // A name with a zero byte is no topic's.
@@ -34,7 +35,7 @@ pub(super) fn topic_ids(
     if names.is_empty() {
         return Ok(HashMap::new());
     }
-    match describe(client, &names) {
+    match describe(client, broker, &names) {
         Err(KafkaError::MetadataFetch(code)) if !is_silence(code) => {
             tracing::debug!("the brokers give no ids of topics: {code}");
             Ok(HashMap::new())
@@ -99,7 +100,11 @@ fn millis(duration: Duration) -> c_int {
 }
 
 #[allow(unsafe_code)]
-fn describe(client: &Consumer, names: &[CString]) -> KafkaResult<HashMap<String, String>> {
+fn describe(
+    client: &Consumer,
+    broker: i32,
+    names: &[CString],
+) -> KafkaResult<HashMap<String, String>> {
     let client = client.client().native_ptr();
     let mut list: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     // SAFETY: the client outlives this call, being borrowed by the caller. The names are
@@ -125,6 +130,15 @@ fn describe(client: &Consumer, names: &[CString]) -> KafkaResult<HashMap<String,
         native::rd_kafka_AdminOptions_set_request_timeout(
             options.get(),
             millis(REQUEST_TIMEOUT),
+            said.as_mut_ptr(),
+            said.len(),
+        )
+    })?;
+    // SAFETY: as above.
+    failed(unsafe {
+        native::rd_kafka_AdminOptions_set_broker(
+            options.get(),
+            broker,
             said.as_mut_ptr(),
             said.len(),
         )
