@@ -15,6 +15,9 @@
 //! verdict spike campaign=spring missed
 //! ```
 //!
+//! Each story is told twice: at one go, and with a crash and a restart from the saved
+//! state after every line and at many moments between two.
+//!
 //! An event's time counts from the present, which `advance` moves; `NNx` repeats it
 //! (and numbers its user); `advance to` a moment may go back. A word of `expect` and
 //! `verdict` names a slice value: `all`, or `field=value` joined by `,`. Measures and
@@ -38,7 +41,49 @@ struct Story {
     now: i64,
     covered_from: Option<EventTime>,
     freshness: Freshness,
+    /// Where the state is saved, and taken from again after every line and at many
+    /// moments between; `None` runs through.
+    cuts: Option<Cuts>,
 }
+
+/// Everything that was saved of a story: the last whole cycle, and what followed.
+#[derive(Default)]
+struct Cuts {
+    cycles: Vec<Vec<(Vec<u8>, Vec<u8>)>>,
+    begins_cycle: bool,
+    taken: usize,
+}
+
+impl Cuts {
+    /// The store as it is after a crash and a restart.
+    fn crash(&mut self, engine: &mut Engine, now: i64) -> Result<(), String> {
+        let changes = engine.store.take_changes();
+        if self.begins_cycle || self.cycles.is_empty() {
+            self.cycles.push(Vec::new());
+        }
+        self.begins_cycle = changes.completes_cycle;
+        // The cycle before the last one is whole.
+        let dispensable = self.cycles.len().saturating_sub(2);
+        self.cycles.drain(..dispensable);
+        let step = (engine.store.schema(), changes.bytes);
+        self.cycles.last_mut().expect("one was begun").push(step);
+        let mut again = Store::new(Arc::clone(&engine.plan));
+        for (schema, changes) in self.cycles.iter().flatten() {
+            again.restore(schema, changes).map_err(|error| error.to_string())?;
+        }
+        again.restored(EventTime::from_secs(now)).map_err(|error| error.to_string())?;
+        again.set_shortest_cycle(SHORT_CYCLE);
+        again.keep_journal();
+        engine.store = again;
+        self.taken += 1;
+        Ok(())
+    }
+}
+
+/// So few bytes that even a short story goes through several cycles.
+const SHORT_CYCLE: u64 = 2_000;
+/// Cuts within one advance of the time.
+const CUTS_BETWEEN: i64 = 20;
 
 struct Engine {
     declarations: Arc<Declarations>,
@@ -82,6 +127,18 @@ fn slice_value(text: &str) -> (Vec<String>, Vec<String>) {
 
 impl Story {
     fn line(&mut self, line: &str) -> Result<(), String> {
+        self.tell_line(line)?;
+        self.cut()
+    }
+
+    fn cut(&mut self) -> Result<(), String> {
+        match (&mut self.cuts, &mut self.engine) {
+            (Some(cuts), Some(engine)) => cuts.crash(engine, self.now),
+            _ => Ok(()),
+        }
+    }
+
+    fn tell_line(&mut self, line: &str) -> Result<(), String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             [] => Ok(()),
@@ -130,11 +187,27 @@ impl Story {
         let objectives: Result<Vec<ObjectiveSpec>, String> =
             self.objective_lines.iter().map(|line| objective_of(line, &declarations)).collect();
         let (plan, store) = store(&declarations);
-        self.engine = Some(Engine { objectives: objectives?, declarations, plan, store });
+        let mut engine = Engine { objectives: objectives?, declarations, plan, store };
+        if self.cuts.is_some() {
+            engine.store.set_shortest_cycle(SHORT_CYCLE);
+            engine.store.keep_journal();
+        }
+        self.engine = Some(engine);
         self.advance(now)
     }
 
     fn advance(&mut self, to: i64) -> Result<(), String> {
+        if self.cuts.is_some() && self.now > 0 {
+            let from = self.now;
+            for cut in 1..CUTS_BETWEEN {
+                self.advance_at_once(from + (to - from) * cut / CUTS_BETWEEN)?;
+                self.cut()?;
+            }
+        }
+        self.advance_at_once(to)
+    }
+
+    fn advance_at_once(&mut self, to: i64) -> Result<(), String> {
         self.now = to;
         let to = EventTime::from_secs(to);
         self.engine()?.store.advance(to, Some(to));
@@ -332,6 +405,10 @@ fn objective_of(line: &str, declarations: &Declarations) -> Result<ObjectiveSpec
 }
 
 fn tell(text: &str) -> Vec<String> {
+    tell_with(text, None)
+}
+
+fn tell_with(text: &str, cuts: Option<Cuts>) -> Vec<String> {
     let mut story = Story {
         slices: Vec::new(),
         objective_lines: Vec::new(),
@@ -339,6 +416,7 @@ fn tell(text: &str) -> Vec<String> {
         now: 0,
         covered_from: None,
         freshness: Freshness::default(),
+        cuts,
     };
     let mut faults = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -346,6 +424,9 @@ fn tell(text: &str) -> Vec<String> {
         if let Err(fault) = story.line(line) {
             faults.push(format!("line {}: {line}\n    {fault}", number + 1));
         }
+    }
+    if let Some(cuts) = story.cuts {
+        assert!(cuts.taken >= 5, "only {} cuts", cuts.taken);
     }
     faults
 }
@@ -364,6 +445,8 @@ fn every_story_ends_as_it_says() {
         );
         let name = entry.file_name().to_string_lossy().into_owned();
         faults.extend(tell(&text).into_iter().map(|fault| format!("{name}, {fault}")));
+        let cut = tell_with(&text, Some(Cuts::default()));
+        faults.extend(cut.into_iter().map(|fault| format!("{name}, cut and resumed, {fault}")));
         stories += 1;
     }
     assert!(stories >= 5, "only {stories} stories");
