@@ -5,9 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use tidegauge::catalog::{FAMILIES, KPI_COVERAGE, PARTITION_GAPS, PARTITION_LOST};
 use tidegauge::config::{self, Config, World};
 use tidegauge::event::{EventTime, RawRecord};
 use tidegauge::format::{Decoder, Element, Format, Limits, Wanted};
+
+use crate::cli::tidegauge;
 
 fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -133,6 +136,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/configuration.md",
         "docs/formats.md",
         "docs/operations.md",
+        "docs/state.md",
     ];
     for page in pages {
         let text = document(page);
@@ -146,4 +150,62 @@ fn links_between_documents_lead_somewhere() {
         }
     }
     assert!(dead.is_empty(), "{}", dead.join("\n"));
+}
+
+/// `tidegauge ...` as a page has it, in blocks and between backticks.
+fn commands(page: &str) -> Vec<String> {
+    let blocks = page.lines().filter_map(|line| line.strip_prefix("    "));
+    let inline = page.split('`').skip(1).step_by(2);
+    let all = blocks.chain(inline).map(str::trim);
+    all.filter(|text| text.starts_with("tidegauge ")).map(str::to_owned).collect()
+}
+
+/// The command line explains each of them, and knows all of their options.
+#[test]
+fn the_commands_of_the_page_on_saved_state_exist() {
+    let commands = commands(&document("docs/state.md"));
+    assert!(commands.len() > 8, "{commands:?}");
+    for command in &commands {
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let path: Vec<&str> = words
+            .iter()
+            .copied()
+            .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()))
+            .collect();
+        let output = tidegauge(&[&path[..], &["--help"]].concat(), "");
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && help.contains("Examples:"), "`{command}`: {help}");
+        let options = help.split("Options:").nth(1).unwrap_or_default();
+        let options = options.split("Examples:").next().unwrap_or_default();
+        for option in words.iter().filter(|word| word.starts_with("--")) {
+            let option = option.split('=').next().unwrap_or_default();
+            let is_known = options.split_whitespace().any(|word| word == option);
+            assert!(is_known, "`{command}`: {option} is not among {options}");
+        }
+    }
+}
+
+/// Who is woken by one of them finds it on the page.
+#[test]
+fn the_page_on_saved_state_explains_its_metrics_and_alerts() {
+    let page = document("docs/state.md");
+    let concerned = |name: &str| {
+        ["tidegauge_state_", "tidegauge_backfill_", "tidegauge_remembered_", "tidegauge_duplicate_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            || [PARTITION_GAPS.name, PARTITION_LOST.name, KPI_COVERAGE.name].contains(&name)
+    };
+    let families = FAMILIES.iter().map(|family| family.name).filter(|name| concerned(name));
+    let alerts =
+        ["StateBlocked", "CheckpointsOld", "RecordsLost", "BackfillStuck", "DuplicatesHigh"];
+    let alerts = alerts.iter().map(|alert| format!("Tidegauge{alert}"));
+    let rules = document("deploy/prometheus/tidegauge.rules.yml");
+    let mut missing = Vec::new();
+    for name in families.map(str::to_owned).chain(alerts) {
+        if !page.contains(&format!("`{name}")) {
+            missing.push(name.clone());
+        }
+        assert!(name.starts_with("tidegauge_") || rules.contains(&name), "{name} is no alert");
+    }
+    assert!(missing.is_empty(), "docs/state.md does not name {}", missing.join(", "));
 }
