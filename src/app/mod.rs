@@ -15,7 +15,7 @@ mod engine;
 mod memory;
 mod pipeline;
 mod routes;
-mod saved;
+pub mod saved;
 mod service;
 mod showcase;
 pub mod stored;

@@ -91,13 +91,19 @@ pub(crate) fn take_up(
 
 /// Under which declarations a state was saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loaded {
+pub enum Loaded {
+    /// Those of the engine.
     SameDeclarations,
+    /// Others: what is still declared was kept.
     OtherDeclarations,
 }
 
-/// Loads everything, cells and ids side by side.
-fn load(
+/// Loads everything into a new engine, cells and ids side by side; only topics that
+/// are `declared` go on.
+///
+/// # Errors
+/// A state that is damaged, or of another hash key: the engine is of no use then.
+pub fn load(
     path: &Path,
     recovered: Recovered,
     engine: &mut Engine,

@@ -1,0 +1,404 @@
+//! What saving the state costs, and how long a restart takes.
+//!
+//! `cargo bench --bench state`
+//!
+//! - the whole path from bytes to cells at full speed, copies looked for, with a
+//!   checkpoint for each second of processor time against none, in turns;
+//! - the bytes of a checkpoint a second at 1,000 and at 20,000 events a second;
+//! - loading ten million ids and cells, a gigabyte of memory in all.
+//!
+//! Checkpoints are written and synced in the measured thread, so that all of their
+//! processor time is in the figures. Measured is the processor time of that thread,
+//! and for loading the time that passes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tempfile::TempDir;
+use tidegauge::admit::Sighting;
+use tidegauge::aggregate::HashKey;
+use tidegauge::app::saved::{self, Loaded};
+use tidegauge::app::{DecodedBatch, Engine};
+use tidegauge::checkpoint::{Directory, Home as _, Step};
+use tidegauge::config;
+use tidegauge::event::{EventTime, RawRecord, Span};
+use tidegauge::export::DeadLetterReport;
+use tidegauge::format::{Decoder, Element, Format, Limits, Wanted};
+use tidegauge::kafka::{PartitionEnd, PartitionStart, Position};
+use tidegauge::kpi::{Declarations, Plan};
+use tidegauge::window::WindowSpec;
+
+/// 2026-06-09T12:00:00Z.
+const NOW: i64 = 1_781_006_400;
+const HORIZON: Span = Span::from_secs(72 * 3_600);
+const BATCH: usize = 1_000;
+/// About what one second of processor time folds.
+const EVENTS_A_SECOND: usize = 600_000;
+const ROUNDS: usize = 6;
+const IDS: u64 = 10_000_000;
+/// Of the state that is loaded, ids included.
+const STATE_BYTES: f64 = 1024.0 * 1024.0 * 1024.0;
+
+const CONFIG: &str = r#"
+[kafka]
+brokers = "127.0.0.1:9092"
+[[topics]]
+name = "events"
+format = "canonical"
+"#;
+
+const TYPES: [&str; 9] = [
+    "email.sent",
+    "email.delivered",
+    "email.delivered",
+    "email.opened",
+    "email.clicked",
+    "web.page_viewed",
+    "web.page_viewed",
+    "web.cta_clicked",
+    "web.converted",
+];
+
+fn processor_nanos() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux's counts");
+    let first = stat.split_whitespace().next();
+    first.and_then(|nanos| nanos.parse().ok()).expect("nanoseconds on a processor")
+}
+
+fn resident_bytes() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux's status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok());
+    kib.expect("kibibytes") * 1_024.0
+}
+
+/// SplitMix64: the same each time.
+fn spread(number: u64) -> u64 {
+    let z = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+fn declarations(cap: usize) -> Arc<Declarations> {
+    let config = config::parse("bench.toml", CONFIG, &|_| None).expect("a configuration");
+    let mut declarations = config.declarations;
+    for slice in &mut declarations.slices {
+        let windows: &[i64] = match slice.fields.is_empty() {
+            true => &[300, 3_600, 21_600, 86_400, 259_200, 604_800],
+            false => &[3_600, 86_400, 604_800],
+        };
+        let window = |secs: &i64| WindowSpec::new(Span::from_secs(*secs)).expect("a window");
+        slice.windows = windows.iter().map(window).collect();
+        slice.cap = cap;
+    }
+    Arc::new(declarations)
+}
+
+/// An engine that reads one partition, and what feeds it.
+struct Pipeline {
+    plan: Arc<Plan>,
+    decoder: Decoder,
+    engine: Engine,
+    next_offset: i64,
+}
+
+impl Pipeline {
+    fn new(declarations: &Arc<Declarations>, now: EventTime) -> Pipeline {
+        let (plan, mut engine) = engine(declarations, now);
+        let spec = config::shipped_formats().into_iter().find(|spec| spec.name == "canonical");
+        let spec = spec.expect("the canonical format is shipped");
+        let wanted = Wanted::Named(plan.wanted_attributes());
+        let format = Format::compile(&spec, &declarations.vocabulary, &wanted);
+        let decoder = Decoder::new(Arc::new(format), Limits::default());
+        let start = PartitionStart {
+            topic: "events".into(),
+            partition: 0,
+            start_offset: 0,
+            first_offset: 0,
+            covered_from: None,
+            committed: None,
+            resumed: false,
+            topic_id: None,
+        };
+        engine.partition(&start, now);
+        Pipeline { plan, decoder, engine, next_offset: 0 }
+    }
+
+    fn run(&mut self, records: &[String], now: EventTime) {
+        for records in records.chunks(BATCH) {
+            let mut batch = DecodedBatch::default();
+            for text in records {
+                let record = RawRecord {
+                    topic: "events",
+                    partition: 0,
+                    offset: self.next_offset,
+                    timestamp: Some(now),
+                    key: None,
+                    value: Some(text.as_bytes()),
+                    headers: &[],
+                };
+                self.decoder.decode(&record, &mut |element| {
+                    if let Element::Event(event) = element {
+                        self.plan.reduce(event, Some(now), &mut batch.events);
+                    }
+                });
+                self.next_offset += 1;
+            }
+            batch.positions.push(Position {
+                topic: "events".into(),
+                partition: 0,
+                next_offset: self.next_offset,
+                highest_timestamp: Some(now),
+                records: records.len() as u64,
+            });
+            self.engine.fold(batch, now);
+        }
+    }
+
+    fn report(&mut self, now: EventTime) {
+        let end = PartitionEnd {
+            topic: "events".into(),
+            partition: 0,
+            end_offset: self.next_offset,
+            position: self.next_offset,
+        };
+        self.engine.ends(&[end], now, now);
+        std::hint::black_box(self.engine.report(now, DeadLetterReport::default(), false));
+    }
+}
+
+fn engine(declarations: &Arc<Declarations>, now: EventTime) -> (Arc<Plan>, Engine) {
+    let plan = Arc::new(Plan::new(Arc::clone(declarations), HashKey::from_bytes([3; 16])));
+    let engine = Engine::new(Arc::clone(&plan), Arc::default(), Some(HORIZON), now);
+    (plan, engine)
+}
+
+/// Checkpoints into a directory, one after another.
+struct Saving {
+    directory: Directory,
+    schema: Arc<[u8]>,
+    sequence: u64,
+    begins_cycle: bool,
+}
+
+/// The bytes of one checkpoint, by what they are.
+#[derive(Default)]
+struct Sizes {
+    head: usize,
+    changes: usize,
+    ids: usize,
+    written: u64,
+}
+
+impl Saving {
+    fn begin(path: &Path, engine: &mut Engine) -> Saving {
+        engine.keep_ids_journal();
+        engine.keep_journal();
+        let mut directory = Directory::open(path, None).expect("a directory");
+        assert!(directory.recover().expect("a directory").is_none(), "it is new");
+        Saving { directory, schema: engine.schema().into(), sequence: 0, begins_cycle: true }
+    }
+
+    fn checkpoint(&mut self, engine: &mut Engine, now: EventTime) -> Sizes {
+        let cut = engine.cut();
+        self.sequence += 1;
+        let ids = cut.additions.iter().map(|addition| addition.items.len() * 8).sum();
+        let mut sizes = Sizes { head: cut.head.len(), changes: cut.changes.len(), ids, written: 0 };
+        let step = Step {
+            sequence: self.sequence,
+            made_at: now,
+            schema: Arc::clone(&self.schema),
+            head: cut.head,
+            changes: cut.changes,
+            additions: cut.additions,
+            dropped: cut.dropped,
+            begins_cycle: self.begins_cycle,
+        };
+        self.begins_cycle = cut.completes_cycle;
+        sizes.written = self.directory.append(&step).expect("written").bytes;
+        sizes
+    }
+}
+
+/// Records with ids that never come again; event times up to `age` seconds ago.
+fn records(first: u64, count: usize, now: i64, age: u64) -> Vec<String> {
+    let record = |index: usize| {
+        let number = spread((first + index as u64) ^ 1 << 40);
+        let kind = TYPES[(number % 9) as usize];
+        let time = EventTime::from_millis(now * 1_000 - ((number >> 8) % (age * 1_000)) as i64);
+        let (campaign, user) = ((number >> 24) % 1_000, (number >> 16) % 2_000_000);
+        format!(
+            r#"{{"id":"0192f3a4-{number:016x}-8e21","type":"{kind}","time":"{time}","campaign":"2026-spring-sale-{campaign:04}","source":"mailer","user":"user-{user:08}@example.com","message":"msg-{number:012}","attributes":{{"class":"hard","link":"https://shop.example.com/spring?item={user}","region":"emea"}}}}"#
+        )
+    };
+    (0..count).map(record).collect()
+}
+
+fn at(secs: i64) -> EventTime {
+    EventTime::from_secs(secs)
+}
+
+/// At full speed, with and without.
+fn cost() {
+    let folder = TempDir::new().expect("a folder");
+    let declared = declarations(1_000);
+    let (mut with, mut without) =
+        (Pipeline::new(&declared, at(NOW)), Pipeline::new(&declared, at(NOW)));
+    let mut saving = Saving::begin(&folder.path().join("state"), &mut with.engine);
+    let (mut nanos, mut saved, mut written) = ([0_u64; 2], 0_u64, 0_u64);
+    for round in 0..=ROUNDS {
+        let now = NOW + round as i64;
+        let mut of_round = [0_u64; 2];
+        for part in 0..EVENTS_A_SECOND / 20_000 {
+            let first = (round * EVENTS_A_SECOND + part * 20_000) as u64;
+            let records = records(first, 20_000, now, 300);
+            for turn in 0..2 {
+                let which = (part + turn) % 2;
+                let pipeline = if which == 0 { &mut without } else { &mut with };
+                let start = processor_nanos();
+                pipeline.run(&records, at(now));
+                of_round[which] += processor_nanos() - start;
+            }
+        }
+        for (which, pipeline) in [&mut without, &mut with].into_iter().enumerate() {
+            let start = processor_nanos();
+            pipeline.report(at(now));
+            of_round[which] += processor_nanos() - start;
+        }
+        let start = processor_nanos();
+        let sizes = saving.checkpoint(&mut with.engine, at(now));
+        let took = processor_nanos() - start;
+        // The first round fills what is empty at a start.
+        if round > 0 {
+            nanos[0] += of_round[0];
+            nanos[1] += of_round[1] + took;
+            saved += took;
+            written += sizes.written;
+        }
+    }
+    let events = (ROUNDS * EVENTS_A_SECOND) as f64;
+    let [without, with] = nanos.map(|nanos| nanos as f64 / events);
+    eprintln!(
+        "processor time for each event, {ROUNDS} rounds of {EVENTS_A_SECOND} events in turns:"
+    );
+    eprintln!("  without checkpoints {without:.0} ns, with one a round {with:.0} ns");
+    eprintln!("  = {:.3} times (bar: 1.10)", with / without);
+    eprintln!(
+        "  a checkpoint takes {:.1} ms of processor time and {:.2} MB",
+        saved as f64 / ROUNDS as f64 / 1e6,
+        written as f64 / ROUNDS as f64 / 1e6
+    );
+}
+
+/// At a steady rate.
+fn sizes(rate: usize) {
+    let folder = TempDir::new().expect("a folder");
+    let mut pipeline = Pipeline::new(&declarations(1_000), at(NOW));
+    let mut saving = Saving::begin(&folder.path().join("state"), &mut pipeline.engine);
+    let (warm, measured) = (60, 60);
+    let (mut sum, mut nanos) = (Sizes::default(), 0);
+    for second in 0..warm + measured {
+        let now = NOW + second;
+        let first = second as u64 * rate as u64;
+        pipeline.run(&records(first, rate, now, 30), at(now));
+        pipeline.report(at(now));
+        let start = processor_nanos();
+        let sizes = saving.checkpoint(&mut pipeline.engine, at(now));
+        if second >= warm {
+            nanos += processor_nanos() - start;
+            sum.head += sizes.head;
+            sum.changes += sizes.changes;
+            sum.ids += sizes.ids;
+            sum.written += sizes.written;
+        }
+    }
+    let each = |bytes: usize| bytes as f64 / measured as f64 / 1e3;
+    eprintln!(
+        "a checkpoint a second at {rate} events/s: {:.1} kB (changes and images {:.1}, ids {:.1}, head {:.1}), {:.2} ms of processor time",
+        each(sum.written as usize),
+        each(sum.changes),
+        each(sum.ids),
+        each(sum.head),
+        nanos as f64 / measured as f64 / 1e6
+    );
+}
+
+/// A restart.
+fn loading() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("state");
+    let declared = declarations(40_000);
+    let before = resident_bytes();
+    let (plan, mut full) = engine(&declared, at(NOW));
+    let mut saving = Saving::begin(&path, &mut full);
+    let (_, ids) = full.store_and_ids();
+    let ids = ids.expect("ids are remembered");
+    let week = 604_800;
+    for number in 0..IDS {
+        let secs = NOW - 72 * 3_600 + (number as i64 * 72 * 3_600) / IDS as i64;
+        assert_eq!(ids.observe(spread(number), at(secs)), Sighting::First);
+    }
+    let vocabulary = &declared.vocabulary;
+    let mut number = 0_u64;
+    let mut batch = tidegauge::kpi::EventBatch::default();
+    while resident_bytes() - before < STATE_BYTES {
+        batch.clear();
+        for _ in 0..100_000 {
+            let spread = spread(number);
+            number += 1;
+            let campaign = format!("campaign {}", spread % 40_000);
+            let time = at(NOW - (spread >> 20) as i64 % week);
+            let kind = vocabulary.get(TYPES[(spread >> 50) as usize % 9]).expect("a type");
+            let event = tidegauge::event::Event {
+                id: None,
+                kind,
+                time,
+                campaign: Some(campaign.into()),
+                channel: "email".into(),
+                source: "mailer".into(),
+                user: None,
+                message: None,
+                value: None,
+                currency: None,
+                count: tidegauge::event::Decimal::ONE,
+                key: None,
+                machine: None,
+                attributes: Vec::new(),
+            };
+            plan.reduce(&event, None, &mut batch);
+        }
+        full.store_and_ids().0.fold(&batch);
+        full.store_and_ids().0.advance(at(NOW), Some(at(NOW)));
+    }
+    drop(batch);
+    let resident = resident_bytes() - before;
+    let sizes = saving.checkpoint(&mut full, at(NOW));
+    drop((saving, full));
+    let (_, mut again) = engine(&declared, at(NOW));
+    again.keep_ids_journal();
+    let start = Instant::now();
+    let mut directory = Directory::open(&path, None).expect("a directory");
+    let recovered = directory.recover().expect("whole").expect("a checkpoint");
+    let loaded = saved::load(&path, recovered, &mut again, |_| true, at(NOW)).expect("loaded");
+    again.keep_journal();
+    let took = start.elapsed();
+    assert_eq!(loaded, Loaded::SameDeclarations);
+    eprintln!(
+        "{:.2} GiB of memory ({IDS} ids, cells of {number} events), {:.0} MB on the disk: loaded in {took:.2?} (bar: 5 s)",
+        resident / STATE_BYTES,
+        sizes.written as f64 / 1e6
+    );
+}
+
+fn main() {
+    // `cargo test --benches` passes an argument of its own.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    cost();
+    sizes(1_000);
+    sizes(20_000);
+    loading();
+}
