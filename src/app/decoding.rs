@@ -100,10 +100,20 @@ impl RecordDecoder {
 
     /// Decodes a whole batch.
     pub fn decode(&mut self, batch: &RecordBatch) -> DecodedBatch {
+        self.decode_where(batch, |_| true)
+    }
+
+    /// Decodes those records of a batch that are `wanted`; of the others nothing is
+    /// said but the positions.
+    pub fn decode_where(
+        &mut self,
+        batch: &RecordBatch,
+        wanted: impl Fn(&RawRecord<'_>) -> bool,
+    ) -> DecodedBatch {
         let mut decoded =
             DecodedBatch { positions: batch.positions().to_vec(), ..DecodedBatch::default() };
         let headers = batch.headers();
-        for record in batch.records(&headers) {
+        for record in batch.records(&headers).filter(wanted) {
             self.record(&record, &mut decoded);
         }
         decoded

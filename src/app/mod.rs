@@ -7,6 +7,7 @@
 //! Stopping closes in flow order, with a deadline. [`Demo`] is all of it with an
 //! embedded broker and simulated campaigns.
 
+mod backfill;
 mod checkpoints;
 mod clock;
 mod decoding;
@@ -25,5 +26,5 @@ pub use decoding::{DecodedBatch, LedgerPart, RecordDecoder};
 pub use engine::{Counts, Cut, Engine, Head, PartitionHead, TopicHead};
 pub use routes::Routes;
 pub use saved::SavedStateError;
-pub use service::{Service, ServiceError};
+pub use service::{NewMeasures, Service, ServiceError};
 pub use showcase::Demo;

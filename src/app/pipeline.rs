@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tokio::sync::watch;
 
+use crate::app::backfill::Backfill;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::clock;
 use crate::app::decoding::{DecodedBatch, RecordDecoder};
@@ -124,6 +125,8 @@ pub(crate) struct EngineThread {
     pub(crate) memory_full: bool,
     /// `None` where no state is kept.
     pub(crate) checkpoints: Option<Checkpoints>,
+    /// `None` where nothing is new.
+    pub(crate) backfill: Option<Backfill>,
 }
 
 /// A replay can fill hundreds of megabytes in a second, and a look costs 0.05 ms.
@@ -148,6 +151,7 @@ impl EngineThread {
             {
                 deadline = Some(at);
                 self.engine.stopping();
+                self.backfill.iter().for_each(Backfill::stop);
                 self.source.stop();
                 next_report = Instant::now();
             }
@@ -162,6 +166,9 @@ impl EngineThread {
                 next_report = (next_report + every).max(Instant::now() + every / 4);
             }
             self.send();
+            if let Some(backfill) = self.backfill.as_mut().filter(|_| deadline.is_none()) {
+                backfill.step(&mut self.engine);
+            }
             self.checkpoint();
             let past_deadline = deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if past_deadline || (closed && self.letters.is_empty()) {
@@ -239,6 +246,9 @@ impl EngineThread {
 
     fn said(&mut self, said: SourceEvent) {
         let now = clock::now();
+        if let Some(backfill) = &mut self.backfill {
+            backfill.said(&said);
+        }
         match said {
             SourceEvent::Found { topic, partitions } => {
                 self.engine.found(&topic, &partitions, now);
@@ -334,6 +344,9 @@ impl EngineThread {
             );
         }
         self.memory_full = full;
+        if let Some(backfill) = &mut self.backfill {
+            backfill.look_at_memory(resident, self.memory_limit);
+        }
     }
 
     /// Says when the instance becomes ready or ceases to be, and when a slice begins
@@ -384,12 +397,16 @@ impl EngineThread {
         let blocked = state.as_ref().is_some_and(|state| state.blocked.is_some());
         let mut report = self.engine.report(clock::now(), dead_letters, self.memory_full);
         report.state = state;
+        report.backfill = self.backfill.as_ref().map(Backfill::report);
         if blocked {
             report.not_ready.push(NotReady::StateBlocked);
         }
         report.snapshot_took =
             Span::from_micros(i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX));
         self.log_changes(&report);
+        if let Some(backfill) = &self.backfill {
+            backfill.reported(&report);
+        }
         self.publish.send_replace(Some(Arc::new(report)));
     }
 }

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 
 use crate::aggregate::HashKey;
+use crate::app::backfill::Backfill;
 use crate::app::clock;
 use crate::app::decoding::RecordDecoder;
 use crate::app::engine::Engine;
@@ -55,6 +56,17 @@ pub enum ServiceError {
     Panicked,
 }
 
+/// What becomes of measures of slices that are declared and that the saved state does
+/// not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NewMeasures {
+    /// In the background they are filled with what the topics still hold.
+    #[default]
+    FilledFromTopics,
+    /// They begin where the saved state ends; their coverage grows with time.
+    WithoutPast,
+}
+
 /// A running instance; ends when waited for, or is stopped when dropped.
 pub struct Service {
     runtime: Runtime,
@@ -73,17 +85,21 @@ impl Service {
     /// the partitions have been found.
     ///
     /// Partitions begin far enough back that every window is whole.
-    pub fn start(config: &Config) -> Result<Service, ServiceError> {
-        Self::start_from(config, start_at(config))
+    pub fn start(config: &Config, new: NewMeasures) -> Result<Service, ServiceError> {
+        Self::start_from(config, start_at(config), new)
     }
 
     /// As [`Service::start`], from the beginning of all topics: for a broker that
     /// cannot look up offsets by time.
     pub fn start_from_beginning(config: &Config) -> Result<Service, ServiceError> {
-        Self::start_from(config, StartAt::Beginning)
+        Self::start_from(config, StartAt::Beginning, NewMeasures::FilledFromTopics)
     }
 
-    fn start_from(config: &Config, start: StartAt) -> Result<Service, ServiceError> {
+    fn start_from(
+        config: &Config,
+        start: StartAt,
+        new: NewMeasures,
+    ) -> Result<Service, ServiceError> {
         let address = config.export.listen;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -114,6 +130,14 @@ impl Service {
         };
         let start = engine.start_from().map_or(start, StartAt::Time);
         let mut settings = source_settings(config, topics.clone(), start);
+        let routes = Arc::new(routes(config, topics, &plan));
+        let backfill = match new {
+            NewMeasures::FilledFromTopics => {
+                let decoder = RecordDecoder::new(Arc::clone(&plan), Arc::clone(&routes), false);
+                backfill(settings.clone(), config.duplicates, decoder, &mut engine)
+            }
+            NewMeasures::WithoutPast => None,
+        };
         settings.resume = engine.resume_at();
         let (source, events) = kafka::start(settings, clock::now).map_err(ServiceError::Kafka)?;
         let dead_letters = match dead_letter_settings(config) {
@@ -121,7 +145,6 @@ impl Service {
             None => None,
         };
 
-        let routes = Arc::new(routes(config, topics, &plan));
         let (inbox, decoders) = start_decoders(config.decoders, events, || {
             RecordDecoder::new(Arc::clone(&plan), Arc::clone(&routes), dead_letters.is_some())
         })?;
@@ -140,6 +163,7 @@ impl Service {
             memory_limit: config.memory_limit.unwrap_or_else(memory::default_limit),
             memory_full: false,
             checkpoints,
+            backfill,
         };
         let engine =
             std::thread::Builder::new().name("engine".to_owned()).spawn(move || thread.run())?;
@@ -223,6 +247,32 @@ impl Service {
         }
         outcome.map_err(ServiceError::Kafka)
     }
+}
+
+/// Begins to fill what is new. Below offsets that nobody has read there is nothing to
+/// read again, so that what is new is whole then.
+fn backfill(
+    settings: SourceSettings,
+    horizon: Option<Span>,
+    decoder: RecordDecoder,
+    engine: &mut Engine,
+) -> Option<Backfill> {
+    if engine.begun().is_empty() {
+        return None;
+    }
+    engine.begin_filling();
+    let mut resume = engine.resume_at();
+    resume.retain(|_, at| at.next_offset > 0);
+    if resume.is_empty() {
+        let nothing = engine.empty_store();
+        engine.fill(nothing, None);
+        return None;
+    }
+    Backfill::start(settings, resume, decoder, horizon, engine)
+        .inspect_err(|error| {
+            tracing::warn!("the new measures of slices are not filled from the topics: {error}");
+        })
+        .ok()
 }
 
 async fn stop_signal() {

@@ -354,6 +354,10 @@ impl<C: Fn() -> EventTime> Reading<C> {
             Note::Say(event) => self.send(event),
             Note::Start(starts) => self.start(starts),
             Note::Gone(keys) => self.part_with(keys),
+            Note::Left(key) => {
+                self.give_up(&[key]);
+                Ok(())
+            }
             Note::Gaps(gaps) => self.go_on_behind(gaps),
         }
     }
@@ -409,8 +413,14 @@ impl<C: Fn() -> EventTime> Reading<C> {
         }
     }
 
-    fn part_with(&mut self, keys: Vec<Key>) -> Result<(), Over> {
-        let parted: Vec<(Key, i64)> = keys.iter().map(|key| (key.clone(), 0)).collect();
+    fn give_up(&mut self, keys: &[Key]) {
+        let parted: Vec<(Key, i64)> = keys
+            .iter()
+            .filter(|(topic, partition)| {
+                self.places.get(topic).is_some_and(|of| of.contains_key(partition))
+            })
+            .map(|key| (key.clone(), 0))
+            .collect();
         self.unassign(&parted);
         self.assigned.retain(|assigned| !keys.contains(&assigned.key));
         self.places.clear();
@@ -419,6 +429,10 @@ impl<C: Fn() -> EventTime> Reading<C> {
             self.places.entry(Arc::clone(topic)).or_default().insert(*partition, place);
         }
         self.publish_positions();
+    }
+
+    fn part_with(&mut self, keys: Vec<Key>) -> Result<(), Over> {
+        self.give_up(&keys);
         for (topic, partition) in keys {
             tracing::warn!("partition {partition} of `{topic}` is gone");
             self.send(SourceEvent::PartitionGone { topic, partition })?;

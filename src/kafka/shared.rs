@@ -30,6 +30,8 @@ pub(super) enum Note {
     Start(Vec<Begin>),
     /// Read these no longer.
     Gone(Vec<Key>),
+    /// The application has read enough of this one.
+    Left(Key),
     /// Go on behind these gaps.
     Gaps(Vec<Gap>),
     /// Pass this on.

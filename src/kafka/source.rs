@@ -19,7 +19,7 @@ use super::ends::{AskingEnds, Committing};
 use super::events::{Folded, SourceEvent};
 use super::reading::Reading;
 use super::settings::SourceSettings;
-use super::shared::Shared;
+use super::shared::{Note, Shared};
 use crate::event::EventTime;
 
 /// A running source. Dropping it without [`Source::close`] abandons its threads.
@@ -91,6 +91,12 @@ impl Source {
     /// second or so, under the group id of the settings. Never blocks.
     pub fn commit(&self, folded: Vec<Folded>) {
         self.shared.0.want_committed(folded);
+    }
+
+    /// Reads that partition no further: the application has seen enough of it. Nothing
+    /// more is said of it, but for what is under way. Never blocks.
+    pub fn leave(&self, topic: &Arc<str>, partition: i32) {
+        self.shared.0.note(Note::Left((Arc::clone(topic), partition)));
     }
 
     /// Stops fetching and throws away what was fetched ahead; for long stops only.

@@ -49,6 +49,10 @@ impl Store {
                 for &column in &columns {
                     target.cells[column].merge(plan.columns[column].kind, &others.cells[column]);
                 }
+                // A value that gets a series later may lie in there, too.
+                let folded = mine.folded.get_or_insert_default();
+                folded.candidates.forget_before(now);
+                folded.changed = true;
                 for series in mine.series.iter_mut().flatten() {
                     if theirs.find(series.hash, &series.key).is_none() {
                         series.since = series.since.max(Some(now));
@@ -57,6 +61,10 @@ impl Store {
             }
             columns.iter().for_each(|&column| mine.since[column] = covered_from);
             mine.moved = true;
+        }
+        for measure in self.measures_within(columns) {
+            self.foreign[measure] += other.foreign[measure];
+            self.foreign_changed = true;
         }
         self.image_everything();
     }
@@ -75,7 +83,24 @@ impl Store {
                 self.slices[index].moved = true;
             }
         }
+        for measure in self.measures_within(columns) {
+            self.foreign[measure] = 0;
+            self.foreign_changed = true;
+        }
         self.image_everything();
+    }
+
+    /// The measures that are in no other columns.
+    fn measures_within(&self, columns: &[(SliceIndex, MeasureIndex)]) -> Vec<MeasureIndex> {
+        let mut measures: Vec<MeasureIndex> = columns.iter().map(|(_, measure)| *measure).collect();
+        measures.sort_unstable();
+        measures.dedup();
+        measures.retain(|measure| {
+            self.plan.slices.iter().enumerate().all(|(slice, plan)| {
+                plan.column_of[*measure].is_none() || columns.contains(&(slice, *measure))
+            })
+        });
+        measures
     }
 
     fn columns_of(&self, slice: SliceIndex, columns: &[(SliceIndex, MeasureIndex)]) -> Vec<usize> {

@@ -5,6 +5,7 @@
 //! It neither waits nor reads a clock: the time is an argument, so that a test can
 //! run a whole day in a moment.
 
+mod filling;
 mod head;
 mod saving;
 
@@ -22,7 +23,7 @@ use crate::export::{
     DeadLetterReport, DuplicatesReport, NotReady, PartitionReport, Report, TopicReport,
 };
 use crate::kafka::{DeadLetter, Folded, Gap, PartitionEnd, PartitionStart};
-use crate::kpi::{MeasureIndex, Plan, SliceIndex, Store};
+use crate::kpi::{MeasureIndex, Plan, Store};
 use crate::objective::{Freshness, ObjectiveSpec, judge};
 use crate::window::{Progress, StartedAt};
 
@@ -47,7 +48,7 @@ pub struct Engine {
     /// measure.
     filling: BTreeSet<(String, String)>,
     /// Measures of slices that have no past yet.
-    begun: Vec<(SliceIndex, MeasureIndex)>,
+    begun: filling::Begun,
     /// Where topics begin that were not read yet, if somebody asked for a time.
     start_from: Option<EventTime>,
     /// Saved lists that nobody needs.
@@ -82,12 +83,8 @@ impl Engine {
         horizon: Option<Span>,
         started_at: EventTime,
     ) -> Self {
-        let mut store = Store::new(Arc::clone(&plan));
-        for objective in objectives.iter().filter(|objective| objective.is_literal()) {
-            store.reserve(objective.slice, objective.selector.iter().flatten().map(String::as_str));
-        }
         Engine {
-            store,
+            store: store_of(&plan, &objectives),
             seen: horizon.map(SeenIds::new),
             horizon,
             plan,
@@ -98,7 +95,7 @@ impl Engine {
             brokers_up: true,
             cluster: None,
             filling: BTreeSet::new(),
-            begun: Vec::new(),
+            begun: filling::Begun::default(),
             start_from: None,
             superfluous_lists: Vec::new(),
             stopping: false,
@@ -401,6 +398,15 @@ impl Engine {
             partitions: partitions.collect(),
         }
     }
+}
+
+/// Empty, with a place for every value that an objective names.
+fn store_of(plan: &Arc<Plan>, objectives: &[ObjectiveSpec]) -> Store {
+    let mut store = Store::new(Arc::clone(plan));
+    for objective in objectives.iter().filter(|objective| objective.is_literal()) {
+        store.reserve(objective.slice, objective.selector.iter().flatten().map(String::as_str));
+    }
+    store
 }
 
 #[cfg(test)]

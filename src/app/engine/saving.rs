@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::filling::Begun;
 use super::{Engine, PartitionState, TopicState};
 use crate::admit::{Ledger, SeenIds};
 use crate::app::engine::head::{Head, PartitionHead, TopicHead};
@@ -84,28 +85,23 @@ impl Engine {
             tracing::warn!(%slice, %measure, "no longer declared: what was saved of it is dropped");
         }
         let declarations = self.plan.declarations();
-        let names = |&(slice, measure): &(usize, usize)| {
-            (declarations.slices[slice].name.clone(), declarations.measures[measure].id.clone())
-        };
-        let mut begun: Vec<(usize, usize)> = kept.new.clone();
-        // What was being filled when the process ended is not whole: it begins anew.
+        let mut half_filled = Vec::new();
         for slice in 0..declarations.slices.len() {
             for measure in declarations.measures_of_slice(slice) {
-                if head.filling.contains(&names(&(slice, measure))) {
-                    begun.push((slice, measure));
+                let column = (slice, measure);
+                if !kept.new.contains(&column) && head.filling.contains(&self.names(column)) {
+                    half_filled.push(column);
                 }
             }
         }
-        begun.sort_unstable();
-        begun.dedup();
-        let half_filled: Vec<(usize, usize)> =
-            begun.iter().filter(|column| !kept.new.contains(column)).copied().collect();
-        for column in &begun {
-            let (slice, measure) = names(column);
+        for column in &kept.new {
+            let (slice, measure) = self.names(*column);
             tracing::info!(%slice, %measure, "new: it begins without a past");
         }
-        self.store.clear_columns(&half_filled, Some(as_of));
-        self.begun = begun;
+        let mut columns: Vec<(usize, usize)> = kept.new;
+        columns.extend(&half_filled);
+        columns.sort_unstable();
+        self.begun = Begun { columns, half_filled, at: Some(as_of) };
         Ok(())
     }
 

@@ -27,6 +27,15 @@ impl Instance {
 
     /// As [`Instance::start`], on a port that is chosen.
     pub(crate) fn start_at(port: u16, configuration: &str) -> Instance {
+        Self::launch(port, configuration, &[])
+    }
+
+    /// As [`Instance::start`], with more arguments of `run`.
+    pub(crate) fn start_with(configuration: &str, arguments: &[&str]) -> Instance {
+        Self::launch(free_port(), configuration, arguments)
+    }
+
+    fn launch(port: u16, configuration: &str, arguments: &[&str]) -> Instance {
         let folder = TempDir::new().expect("a folder");
         let address = format!("127.0.0.1:{port}");
         let path = folder.path().join("tidegauge.toml");
@@ -36,6 +45,7 @@ impl Instance {
             .arg("run")
             .arg("--config")
             .arg(&path)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
