@@ -12,6 +12,9 @@ pub(super) fn start(spec: &LogSpec) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would tell of a log that cannot be written, such as one on a full disk, on
+        // the very same standard error, and end the thread by failing to.
+        .log_internal_errors(false)
         .with_target(false);
     // A second start (a test, the demo) keeps the first.
     let _ = match spec.format {

@@ -53,7 +53,7 @@ pub(super) fn figures(page: &Metrics) -> BTreeMap<Series, f64> {
         .filter(|(family, labels, _)| {
             labels.contains_key("slice")
                 && labels.contains_key("window")
-                && *family != "tidegauge_coverage_ratio"
+                && !family.ends_with("_coverage_ratio")
         })
         .map(|(family, labels, value)| ((family.to_owned(), format!("{labels:?}")), value))
         .collect()
@@ -127,6 +127,7 @@ impl<'a> Truth<'a> {
             .filter(|seen| recount::labels(slice, seen) == value)
             .collect();
         for &window in &slice.windows {
+            let needed = needed && slice.coarse != Some(window.0);
             let mut said: BTreeMap<&str, Number> = BTreeMap::new();
             for measure in self.declared.measures_of(slice) {
                 let series = series(measure.family(), slice, value, window.0);

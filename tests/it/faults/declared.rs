@@ -68,6 +68,9 @@ pub(super) struct Slice {
     pub(super) name: &'static str,
     pub(super) by: &'static [&'static str],
     pub(super) windows: Vec<Window>,
+    /// A window that came later, and whose edge the panes kept until then cannot cut: it
+    /// has no figure until finer ones reach back far enough.
+    pub(super) coarse: Option<&'static str>,
     pub(super) cap: Option<usize>,
 }
 
@@ -76,6 +79,7 @@ pub(super) type Window = (&'static str, Micros);
 
 const W10S: Window = ("10s", 10 * SECOND);
 const W1M: Window = ("1m", MINUTE);
+const W2M: Window = ("2m", 2 * MINUTE);
 const W5M: Window = ("5m", 5 * MINUTE);
 const W30M: Window = ("30m", 30 * MINUTE);
 const W1H: Window = ("1h", HOUR);
@@ -131,8 +135,13 @@ impl Declared {
         ];
         let list = Formula::Over(of("unsubscribed"), of("listed"));
         kpis.push(Kpi { only_all: true, ..kpi("shrinking", "ratio", list) });
-        let slice =
-            |name, by, windows: &[Window], cap| Slice { name, by, windows: windows.to_vec(), cap };
+        let slice = |name, by, windows: &[Window], cap| Slice {
+            name,
+            by,
+            windows: windows.to_vec(),
+            coarse: None,
+            cap,
+        };
         let slices = vec![
             slice("all", &[], &[W10S, W1M, W5M, W1H, W24H], None),
             slice("campaign", &["campaign"], &[W1M, W1H, W24H], None),
@@ -159,12 +168,14 @@ impl Declared {
         self.measures.retain(|measure| measure.name != "hard");
     }
 
-    /// A window more in the slices without a cap.
-    pub(super) fn add_window(&mut self) {
+    /// Two windows more in the slices without a cap: one that the kept panes can answer
+    /// at once, and one that they cannot.
+    pub(super) fn add_windows(&mut self) {
         for slice in self.slices.iter_mut().filter(|slice| slice.cap.is_none()) {
             if !slice.windows.contains(&W30M) {
-                slice.windows.push(W30M);
+                slice.windows.extend([W2M, W30M]);
                 slice.windows.sort_by_key(|window| window.1);
+                slice.coarse = Some(W30M.0);
             }
         }
     }

@@ -22,6 +22,10 @@ pub(super) const LATENESS: Micros = 3 * HOUR;
 /// An event newer than its record by more than this is not believed.
 pub(super) const TOLERANCE: Micros = 5 * MINUTE;
 
+/// How long an id is remembered: the configuration's `[duplicates] horizon`. No run is
+/// so long that copies of other events come near to its end.
+pub(super) const HORIZON: Micros = 2 * HOUR;
+
 /// How many events back a copy may reach.
 const REMEMBERED: usize = 300;
 
@@ -98,11 +102,13 @@ pub(super) struct Maker {
     next_id: u64,
     put: Vec<Put>,
     vendor: Vec<String>,
+    /// Events of records so old that their copies of today are first sights again.
+    forgotten: Vec<Told>,
 }
 
 impl Maker {
     pub(super) fn new(random: Random) -> Maker {
-        Maker { random, next_id: 0, put: Vec::new(), vendor: Vec::new() }
+        Maker { random, next_id: 0, put: Vec::new(), vendor: Vec::new(), forgotten: Vec::new() }
     }
 
     /// The next record, written at `now`.
@@ -147,7 +153,8 @@ impl Maker {
                 let at = self.time(timestamp);
                 self.single(topics, topic, timestamp, at)
             }
-            720..780 => self.list(topics, topic, timestamp),
+            720..770 => self.list(topics, topic, timestamp),
+            770..780 => self.beyond_horizon(topics, topic, timestamp),
             780..850 => self.copy(topics, topic, timestamp),
             850..880 => self.changed_copy(topics, topic, timestamp),
             880..895 => self.forwarded(topics, topic, timestamp),
@@ -360,6 +367,26 @@ impl Maker {
             value: Some(told.json().into()),
             timestamp,
         }
+    }
+
+    /// An event in a record from before the horizon, and later one copy of it: both
+    /// count, whichever is read first.
+    fn beyond_horizon(&mut self, topics: &[Topic], topic: usize, timestamp: Micros) -> Draft {
+        if self.random.chance(500)
+            && let Some(told) = self.forgotten.pop()
+            && timestamp - told.at < LATENESS
+        {
+            return self.put_text(topics, topic, timestamp, &told.user, told.json());
+        }
+        // Beyond 17/16 of it for every copy, whose record may be 10 minutes old.
+        let back = self.random.between(HORIZON + 30 * MINUTE, HORIZON + 45 * MINUTE);
+        let old = timestamp - back;
+        let old = old - old.rem_euclid(1_000);
+        let at = old - self.random.between(0, SECOND);
+        let told = self.told(at);
+        let draft = self.put_text(topics, topic, old, &told.user, told.json());
+        self.forgotten.push(told);
+        draft
     }
 
     /// One of few ids of a type that no measure asks for, each time another event.

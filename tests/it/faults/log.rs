@@ -10,7 +10,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::event::{LATENESS, TOLERANCE};
+use super::event::{HORIZON, LATENESS, TOLERANCE};
 use super::judge::{Element, Judged, Seen, judge};
 use super::moment::Micros;
 use super::producer::NUMBER;
@@ -114,22 +114,23 @@ impl Log {
     /// [`super::event`] sees to it that no figure can tell.
     pub(super) fn counted(&self) -> Vec<&Seen> {
         let mut counted: Vec<&Seen> = Vec::new();
-        let mut first: BTreeMap<_, BTreeMap<_, &Seen>> = BTreeMap::new();
+        let mut copies: BTreeMap<&(String, String), Vec<(&Record, &Seen)>> = BTreeMap::new();
         for (record, seen) in self.admitted() {
             match &seen.id {
                 None => counted.push(seen),
-                Some(id) => {
-                    let partition = (record.place.0, record.place.1);
-                    first.entry(id).or_default().entry(partition).or_insert(seen);
-                }
+                Some(id) => copies.entry(id).or_default().push((record, seen)),
             }
         }
-        for (id, candidates) in first {
-            let mut candidates = candidates.into_values();
-            let one = candidates.next().expect("each has one");
-            let same = candidates.all(|other| other == one);
-            assert!(same || one.kind == "email.forwarded", "the copies of {id:?} are ambiguous");
-            counted.push(one);
+        for (id, mut copies) in copies {
+            copies.sort_by_key(|(record, _)| record.timestamp);
+            while let [(first, _), ..] = copies.as_slice() {
+                let first = first.timestamp;
+                let near =
+                    copies.partition_point(|(record, _)| remembered(first, record.timestamp));
+                let rest = copies.split_off(near);
+                counted.push(one_of(id, &copies));
+                copies = rest;
+            }
         }
         counted
     }
@@ -149,6 +150,29 @@ impl Log {
             })
         })
     }
+}
+
+/// Whether an id first seen in a record of one time is known in one of another.
+fn remembered(first: Micros, copy: Micros) -> bool {
+    let apart = copy - first;
+    let edge = HORIZON - HORIZON / 16..HORIZON + HORIZON / 8;
+    assert!(!edge.contains(&apart), "a copy {} s after its original", apart / 1_000_000);
+    apart < HORIZON
+}
+
+/// The copy that counts.
+fn one_of<'a>(id: &(String, String), copies: &[(&Record, &'a Seen)]) -> &'a Seen {
+    let mut in_order: Vec<_> = copies.iter().map(|(record, seen)| (record.place, *seen)).collect();
+    // Those of one record are in order already.
+    in_order.sort_by_key(|(place, _)| *place);
+    let mut partition = None;
+    in_order.retain(|((topic, number, _), _)| {
+        partition.replace((*topic, *number)) != Some((*topic, *number))
+    });
+    let (_, one) = in_order[0];
+    let same = in_order.iter().all(|(_, other)| *other == one);
+    assert!(same || one.kind == "email.forwarded", "the copies of {id:?} are ambiguous");
+    one
 }
 
 /// Why an event does not count for its time alone.

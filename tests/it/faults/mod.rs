@@ -31,8 +31,8 @@ mod world;
 /// Names the faults and the seed of a run of one's own: `COUNT SEED`.
 const WANTED: &str = "TIDEGAUGE_FAULTS";
 
-/// Whether state is saved.
-const LANDED: bool = false;
+/// Whether new declarations are filled from the topics.
+const FILLED: bool = false;
 
 #[test]
 fn no_fault_changes_a_figure() {

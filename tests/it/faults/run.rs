@@ -142,9 +142,7 @@ impl Run {
         for (index, name) in NAMES.iter().enumerate() {
             let page = Self::settled(&mut self.replicas[index], &self.log, &self.world, SETTLES);
             let mut comparison = truth.compare(&page);
-            if super::LANDED {
-                comparison.append(self.counters(index, &truth));
-            }
+            comparison.append(self.counters(index, &truth));
             compared += comparison.compared;
             differences
                 .extend(comparison.differences.into_iter().map(|text| format!("{name}: {text}")));

@@ -120,6 +120,10 @@ future_tolerance = \"{}s\"
 
 [run]
 snapshot_every = \"500ms\"
+shutdown_deadline = \"5s\"
+
+[duplicates]
+horizon = \"{}m\"
 
 [state]
 directory = \"$STATE\"
@@ -129,6 +133,7 @@ directory = \"$STATE\"
             dead_letters(instance),
             super::event::LATENESS / MINUTE,
             super::event::TOLERANCE / SECOND,
+            super::event::HORIZON / MINUTE,
             self.declared.toml()
         )
     }
