@@ -54,6 +54,9 @@ pub struct SeenIds {
     present: Option<i64>,
     /// Whether lists were restored since the present was last known.
     restored: bool,
+    /// Whether the present is no more than a place from which all that was restored
+    /// can be told apart.
+    assumed: bool,
     /// The next shard to be swept of what is forgotten.
     sweeping: Option<usize>,
     /// Of lists of another horizon: they are not needed any more.
@@ -84,6 +87,7 @@ impl SeenIds {
             lists: Lists::default(),
             present: None,
             restored: false,
+            assumed: false,
             sweeping: None,
             dropped: Vec::new(),
             scratch: Vec::new(),
@@ -133,7 +137,13 @@ impl SeenIds {
     /// lie too far from the present to be told apart count as nearer.
     pub fn begin(&mut self, near: EventTime) {
         let near = self.sixteenth(near);
-        self.present.get_or_insert(near);
+        let present = self.present.get_or_insert(near);
+        if std::mem::take(&mut self.assumed) {
+            // As low as the newest that was restored allows, and no higher than now: or
+            // what is seen until the first `advance` would count as seen later.
+            let lowest = self.lists.newest().map_or(near, |newest| newest - FUTURE);
+            *present = near.max(lowest).min(*present);
+        }
     }
 
     /// Judges an event whose record has that time, and remembers it.
@@ -196,6 +206,7 @@ impl SeenIds {
     /// of what is forgotten is given back over some calls.
     pub fn advance(&mut self, to: EventTime) {
         let to = self.sixteenth(to);
+        self.assumed = false;
         if self.present == Some(to) && !self.restored {
             self.sweep_some();
             return;
@@ -295,6 +306,7 @@ impl SeenIds {
             self.sixteenth(EventTime::from_micros(end))
         };
         // As far from the first as what was kept could be: nothing need be moved.
+        self.assumed |= self.present.is_none();
         let present = *self.present.get_or_insert(number + PAST + LEEWAY);
         let number = number.clamp(present - PAST - LEEWAY, present + FUTURE);
         self.restored = true;

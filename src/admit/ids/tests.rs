@@ -98,6 +98,24 @@ fn times_too_far_away_count_as_the_farthest() {
     check("a900000 b2 >2 b2 b2= >9 b9= a2");
 }
 
+#[test]
+fn what_is_seen_after_a_restart_is_seen_when_its_record_says() {
+    let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::new());
+    seen.keep_journal(true);
+    seen.observe(fingerprint(0), minute(0));
+    write(&mut seen, &mut disk);
+    let mut seen = read(&disk, HORIZON);
+    seen.begin(minute(20));
+    assert_eq!(seen.observe(fingerprint(0), minute(20)), Sighting::First);
+    assert_eq!(seen.observe(fingerprint(1), minute(0)), Sighting::First);
+    assert_eq!(seen.observe(fingerprint(1), minute(20)), Sighting::First);
+    assert_eq!(seen.observe(fingerprint(1), minute(16)), Sighting::Copy);
+    let expected = [(0, 0), (20, 0), (0, 1), (20, 1)];
+    let number = |at| minute(at).micros().div_euclid(60_000_000);
+    let expected = expected.map(|(at, id)| (number(at), fingerprint(id)));
+    assert_eq!(contents(&seen), expected.into_iter().collect());
+}
+
 fn forgotten(seen: &mut SeenIds, at: EventTime) {
     (0..=64).for_each(|_| seen.advance(at));
 }

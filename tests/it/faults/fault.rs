@@ -76,7 +76,7 @@ impl Run {
     /// Another configuration for both, one after the other.
     fn change_configuration(&mut self, detail: u64) {
         match detail % 3 {
-            0 if super::FILLED => self.world.declared.add_kpi(),
+            0 => self.world.declared.add_kpi(),
             1 => self.world.declared.remove_kpi(),
             _ => self.world.declared.add_windows(),
         }
