@@ -293,6 +293,9 @@ fn assert_same(a: &Instance, b: &Instance) {
     assert!(of_a.len() > 60, "only {} figures", of_a.len());
 }
 
+/// What the log says when a backfill begins.
+const BEGINS: &str = "filling the new measures of slices from the topics; ";
+
 /// Counted of the first `numbers`: a thousandth is late.
 fn countable(numbers: usize) -> usize {
     numbers - numbers / 1_000
@@ -306,10 +309,12 @@ fn what_is_new_gets_its_past_and_everything_else_keeps_its_figures() {
     let mut before = stage.run("a", BEFORE, &[]);
     wait_counted(&mut before, countable(first));
     end(before);
-    let copies: Vec<usize> = (0..first).step_by(17).collect();
-    stage.produce(first..EVENTS, &copies);
+    let (copies, second): (Vec<usize>, usize) = ((0..first).step_by(17).collect(), EVENTS * 5 / 6);
+    stage.produce(first..second, &copies);
 
     let mut filled = stage.run("a", AFTER, &[]);
+    // Some come while it is filled.
+    stage.produce(second..EVENTS, &copies[..50]);
     wait_counted(&mut filled, countable(EVENTS));
     let delivered = |metrics: &Metrics, slice: &str| {
         metrics.sum("tidegauge_measure_delivered_messages", &[("slice", slice), ("window", "24h")])
@@ -343,7 +348,7 @@ fn what_is_new_gets_its_past_and_everything_else_keeps_its_figures() {
     let mut again = stage.run("a", AFTER, &[]);
     again.wait_ready();
     assert_same(&again, &fresh);
-    assert!(!again.log().contains("filling the new measures"), "{}", again.log());
+    assert!(!again.log().contains(BEGINS), "{}", again.log());
     end(again);
     end(fresh);
 }
@@ -358,29 +363,23 @@ fn a_crash_in_the_midst_of_it_begins_it_anew() {
     drop(before);
 
     let mut unfinished = false;
-    for (life, from) in (0..3).zip((first..).step_by(EVENTS / 6)) {
+    for (life, from) in (first..EVENTS).step_by(EVENTS / 6).enumerate() {
         stage.produce(from..from + EVENTS / 6, &[from - 10, from - 20]);
         let killed = stage.run("a", AFTER, &[]);
         wait_until(
             Duration::from_secs(60),
-            || {
-                (killed.log().contains("filling the new measures")
-                    || killed.log().contains("serving"))
-                .then_some(())
-            },
+            || killed.log().contains("serving").then_some(()),
             || format!("the start; its log:\n{}", killed.log()),
         );
-        let log = killed.log();
-        assert!(!unfinished || log.contains("filling the new measures"), "life {life}:\n{log}");
-        // The saved state says that it is under way: then it cannot be forgotten.
-        std::thread::sleep(Duration::from_millis(400));
-        let log = killed.log();
-        unfinished = log.contains("filling the new measures") && !log.contains("are filled");
-        drop(killed);
+        assert!(!unfinished || killed.log().contains(BEGINS), "life {life}:\n{}", killed.log());
+        // Before the first checkpoint, after it, and near the end.
+        std::thread::sleep(Duration::from_millis(150 * life as u64));
+        let log = killed.kill();
+        unfinished = log.contains(BEGINS) && !log.contains("are filled");
     }
     let mut filled = stage.run("a", AFTER, &[]);
     wait_counted(&mut filled, countable(EVENTS));
-    if unfinished {
+    if filled.log().contains(BEGINS) {
         wait_filled(&filled);
     }
     let mut fresh = stage.run("fresh", AFTER, &[]);

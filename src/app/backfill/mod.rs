@@ -86,7 +86,7 @@ impl Backfill {
         for (name, value) in FETCHED_AHEAD {
             settings.properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
-        let (source, events) = kafka::start(settings, super::clock::now)?;
+        let source = kafka::start(settings, super::clock::now)?;
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             gives_way: AtomicBool::new(true),
@@ -95,10 +95,8 @@ impl Backfill {
         });
         let columns = engine.begun().len() as u64;
         let limits = Limits::new(&resume);
-        let store = engine.empty_store();
         let (end, outcome) = bounded(1);
-        let reading =
-            Reading::new(source, events, decoder, store, horizon, limits, Arc::clone(&shared));
+        let reading = Reading::new(source, decoder, engine, horizon, limits, Arc::clone(&shared));
         std::thread::Builder::new()
             .name("backfill".to_owned())
             .spawn(move || {

@@ -12,6 +12,7 @@ use super::{Outcome, Shared};
 use crate::admit::SeenIds;
 use crate::app::clock;
 use crate::app::decoding::RecordDecoder;
+use crate::app::engine::Engine;
 use crate::event::{EventTime, Span};
 use crate::kafka::{Gap, GapReason, PartitionStart, RecordBatch, Resume, Source, SourceEvent};
 use crate::kpi::Store;
@@ -110,6 +111,8 @@ pub(super) struct Reading {
     /// Of the partitions that are not read up to their limits.
     progress: Progress,
     limits: Limits,
+    /// Of which the offsets are, if that is known.
+    cluster: Option<String>,
     covered_from: Option<EventTime>,
     shared: Arc<Shared>,
     aged: Instant,
@@ -117,14 +120,14 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn new(
-        source: Source,
-        events: Receiver<SourceEvent>,
+        source: (Source, Receiver<SourceEvent>),
         decoder: RecordDecoder,
-        store: Store,
+        engine: &Engine,
         horizon: Option<Span>,
         limits: Limits,
         shared: Arc<Shared>,
     ) -> Reading {
+        let (source, events) = source;
         let mut progress = Progress::default();
         for (topic, partitions) in &limits.topics {
             for &partition in partitions.keys() {
@@ -135,10 +138,11 @@ impl Reading {
             source,
             events,
             decoder,
-            store,
+            store: engine.empty_store(),
             seen: horizon.map(SeenIds::new),
             progress,
             limits,
+            cluster: engine.cluster_read().map(str::to_owned),
             covered_from: None,
             shared,
             aged: Instant::now(),
@@ -181,9 +185,11 @@ impl Reading {
             if self.aged.elapsed() >= AGES_EVERY {
                 self.age();
             }
+            let (done, total) = self.limits.records();
+            self.shared.done_records.store(done, Ordering::Relaxed);
+            self.shared.total_records.store(total, Ordering::Relaxed);
             if Instant::now() >= say_at {
                 say_at = Instant::now() + SAYS_EVERY;
-                let (done, total) = self.limits.records();
                 tracing::info!(done, total, "filling new measures of slices from the topics");
             }
         }
@@ -220,9 +226,13 @@ impl Reading {
             }
             SourceEvent::Fatal(text) => return Err(text),
             SourceEvent::Closed => return Err("its source was closed".to_owned()),
+            SourceEvent::Cluster(id) => {
+                if self.cluster.as_ref().is_some_and(|saved| *saved != id) {
+                    return Err(format!("the brokers are of another cluster, `{id}`"));
+                }
+            }
             // The live source says the same of the same brokers.
-            SourceEvent::Cluster(_)
-            | SourceEvent::Found { .. }
+            SourceEvent::Found { .. }
             | SourceEvent::TopicMissing(_)
             | SourceEvent::TopicFound(_)
             | SourceEvent::Brokers { .. }
@@ -291,9 +301,6 @@ impl Reading {
             self.progress.remove_partition(topic, partition);
             self.source.leave(topic, partition);
         }
-        let (done, total) = self.limits.records();
-        self.shared.done_records.store(done, Ordering::Relaxed);
-        self.shared.total_records.store(total, Ordering::Relaxed);
     }
 
     /// Ages by the partitions that are behind the others, of those that are not read up

@@ -121,6 +121,13 @@ impl Instance {
         );
     }
 
+    /// Kills it without a word; gives what it had logged.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("it ends");
+        self.log()
+    }
+
     /// Sends SIGTERM and waits for the end.
     #[track_caller]
     pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
