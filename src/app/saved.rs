@@ -173,5 +173,6 @@ fn load_ids(ids: Option<&mut SeenIds>, lists: Vec<ListReader>) -> Result<Vec<Lis
             ids.restore(Span::from_micros(family), number, items);
         }
     }
+    ids.restored();
     Ok(Vec::new())
 }

@@ -5,6 +5,8 @@
 //! the first greater entry, and growing is one pass in order. No ready-made map packs
 //! an id and its time into eight bytes, nor grows by less than twice.
 
+use super::pages::{Gathered, PLACES, Pages, Spare};
+
 /// Low bits of an entry: the number of its sixteenth.
 pub(super) const NUMBER_BITS: u32 = 12;
 /// Numbers are counted round and round below this; the one number left says that a
@@ -18,15 +20,25 @@ const FREE: u64 = u64::MAX;
 const TAIL: usize = 8;
 /// Entries for each hundred homes: after growing; when a shard grows (fuller, and the
 /// moves become long); when a sweep makes it smaller.
-const NEW: usize = 75;
+const NEW: usize = 76;
 const FULLEST: usize = 85;
-const EMPTIEST: usize = 70;
+const EMPTIEST: usize = 73;
 
 /// Entries of a rest of a fingerprint and a number.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    places: Vec<u64>,
+    pages: Pages,
     len: u32,
+}
+
+/// An entry of a rest and a number.
+pub(super) fn entry(rest: u64, number: u64) -> u64 {
+    rest << NUMBER_BITS | number
+}
+
+/// The rest and the number of an entry.
+pub(super) fn parts(entry: u64) -> (u64, u64) {
+    (entry >> NUMBER_BITS, entry & ((1 << NUMBER_BITS) - 1))
 }
 
 impl Shard {
@@ -36,10 +48,7 @@ impl Shard {
 
     /// Bytes on the heap, with what an allocator usually adds.
     pub(super) fn memory_bytes(&self) -> usize {
-        match self.places.capacity() {
-            0 => 0,
-            places => places * size_of::<u64>() + 16,
-        }
+        self.pages.memory_bytes()
     }
 
     fn home(&self, rest: u64) -> usize {
@@ -48,97 +57,119 @@ impl Shard {
 
     /// What stands at the home of a rest: reading it brings it into the cache.
     pub(super) fn at_home(&self, rest: u64) -> u64 {
-        self.places.get(self.home(rest)).copied().unwrap_or(FREE)
+        self.pages.get(self.home(rest)).unwrap_or(FREE)
     }
 
     /// The numbers under which a rest is there.
     pub(super) fn numbers(&self, rest: u64) -> impl Iterator<Item = u64> {
-        let from = self.places.get(self.home(rest)..).unwrap_or_default();
-        from.iter()
-            .take_while(move |place| **place != FREE && **place >> NUMBER_BITS <= rest)
-            .filter(move |place| **place >> NUMBER_BITS == rest)
-            .map(|place| place & ((1 << NUMBER_BITS) - 1))
+        let from = self.pages.runs(self.home(rest)).flatten();
+        from.take_while(move |place| **place != FREE && **place >> NUMBER_BITS <= rest)
+            .map(|place| parts(*place))
+            .filter(move |(there, _)| *there == rest)
+            .map(|(_, number)| number)
     }
 
     /// All rests and their numbers, in order.
     pub(super) fn entries(&self) -> impl Iterator<Item = (u64, u64)> {
-        let entries = self.places.iter().filter(|place| **place != FREE);
-        entries.map(|entry| (entry >> NUMBER_BITS, entry & ((1 << NUMBER_BITS) - 1)))
+        let entries = self.pages.runs(0).flatten().filter(|place| **place != FREE);
+        entries.map(|entry| parts(*entry))
     }
 
     /// Adds an entry that is not there. Cost: moves the entries up to the next free
     /// place; every so often the whole shard.
-    pub(super) fn insert(&mut self, rest: u64, number: u64, scratch: &mut Vec<u64>) {
-        let entry = rest << NUMBER_BITS | number;
-        let homes = self.homes();
-        if (self.len() + 1) * 100 > homes * FULLEST {
-            self.gather(scratch, Some);
-            self.lay(scratch, fitting(self.len() + 1));
+    pub(super) fn insert(&mut self, rest: u64, number: u64, spare: &mut Spare) {
+        if (self.len() + 1) * 100 > self.homes() * FULLEST {
+            self.gather(spare, Some);
+            self.lay(fitting(self.len() + 1).max(self.pages.count() + 1), spare);
         }
-        while !self.place(entry) {
-            // Pushed over the end, which is seldom: a little more room.
-            self.gather(scratch, Some);
-            self.lay(scratch, self.homes() + self.homes() / 16 + 1);
+        match self.place(entry(rest, number)) {
+            None => self.len += 1,
+            // The greatest was pushed over the end, which is seldom: a little more room.
+            Some(over) => {
+                self.gather(spare, Some);
+                spare.entries.push(over);
+                self.lay(self.pages.count() + 1, spare);
+            }
         }
-        self.len += 1;
     }
 
     fn homes(&self) -> usize {
-        self.places.len().saturating_sub(TAIL)
+        self.pages.places().saturating_sub(TAIL)
     }
 
-    /// False if it does not fit before the end.
-    fn place(&mut self, entry: u64) -> bool {
-        let mut at = self.home(entry >> NUMBER_BITS);
-        // A free place is greater than any entry.
-        while self.places.get(at).is_some_and(|place| *place < entry) {
-            at += 1;
+    /// Gives what does not fit before the end.
+    fn place(&mut self, mut entry: u64) -> Option<u64> {
+        for run in self.pages.runs_mut(home(entry >> NUMBER_BITS, self.homes())) {
+            for place in run {
+                // A free place is greater than any entry.
+                if entry < *place {
+                    std::mem::swap(place, &mut entry);
+                    if entry == FREE {
+                        return None;
+                    }
+                }
+            }
         }
-        let free = self.places.get(at..).and_then(|run| run.iter().position(|one| *one == FREE));
-        let Some(run) = free else { return false };
-        self.places.copy_within(at..at + run, at + 1);
-        self.places[at] = entry;
-        true
+        Some(entry)
     }
 
     /// Keeps of each number what `keep` gives for it, and gives back room that is not
     /// needed any more.
-    pub(super) fn sweep(&mut self, scratch: &mut Vec<u64>, keep: impl Fn(u64) -> Option<u64>) {
-        let number = (1 << NUMBER_BITS) - 1;
-        self.gather(scratch, |entry| keep(entry & number).map(|kept| entry & !number | kept));
+    pub(super) fn sweep(&mut self, spare: &mut Spare, keep: impl Fn(u64) -> Option<u64>) {
+        self.gather(spare, |one| {
+            let (rest, number) = parts(one);
+            keep(number).map(|kept| entry(rest, kept))
+        });
         // Another number may change the order within one rest, or make two one.
-        scratch.sort_unstable();
-        scratch.dedup();
-        let roomy = scratch.len() * 100 < self.homes() * EMPTIEST;
-        let homes = if roomy { fitting(scratch.len()) } else { self.homes() };
-        self.lay(scratch, homes);
+        spare.entries.sort_unstable();
+        spare.entries.dedup();
+        let roomy = spare.entries.len() * 100 < self.homes() * EMPTIEST;
+        let pages = self.pages.count();
+        self.lay(if roomy { fitting(spare.entries.len()).min(pages) } else { pages }, spare);
+    }
+
+    /// Adds entries in any order, some of which may be there, and shows all that the
+    /// shard has then. Cost: sorts them.
+    pub(super) fn merge(
+        &mut self,
+        gathered: Gathered,
+        spare: &mut Spare,
+        seen: impl FnOnce(&[u64]),
+    ) {
+        self.gather(spare, Some);
+        gathered.pour(&mut self.pages, spare);
+        spare.entries.sort_unstable();
+        spare.entries.dedup();
+        seen(&spare.entries);
+        self.lay(fitting(spare.entries.len()), spare);
     }
 
     /// Copies out all entries that `keep` gives something for, in order.
-    fn gather(&self, scratch: &mut Vec<u64>, keep: impl Fn(u64) -> Option<u64>) {
-        scratch.clear();
-        let entries = self.places.iter().copied().filter(|place| *place != FREE);
-        scratch.extend(entries.filter_map(keep));
-    }
-
-    /// Puts entries that are in order into that many homes, or a few more.
-    fn lay(&mut self, entries: &[u64], mut homes: usize) {
-        while !self.try_lay(entries, homes) {
-            homes += homes / 16 + 1;
+    fn gather(&self, spare: &mut Spare, keep: impl Fn(u64) -> Option<u64>) {
+        spare.entries.clear();
+        for run in self.pages.runs(0) {
+            let entries = run.iter().copied().filter(|place| *place != FREE);
+            spare.entries.extend(entries.filter_map(&keep));
         }
-        self.len = entries.len() as u32;
     }
 
-    fn try_lay(&mut self, entries: &[u64], homes: usize) -> bool {
-        let places = homes + TAIL;
-        self.places.clear();
-        self.places.shrink_to(places);
-        self.places.reserve_exact(places);
-        self.places.resize(places, FREE);
+    /// Puts the spare entries into that many pages, or a few more.
+    fn lay(&mut self, mut pages: usize, spare: &mut Spare) {
+        self.pages.resize(pages, spare);
+        while !self.try_lay(&spare.entries) {
+            pages += 1;
+            self.pages.resize(pages, spare);
+        }
+        self.len = spare.entries.len() as u32;
+    }
+
+    fn try_lay(&mut self, entries: &[u64]) -> bool {
+        self.pages.runs_mut(0).for_each(|run| run.fill(FREE));
+        let homes = self.homes();
         let mut next = 0;
         for entry in entries {
             let at = home(entry >> NUMBER_BITS, homes).max(next);
-            let Some(place) = self.places.get_mut(at) else { return false };
+            let Some(place) = self.pages.get_mut(at) else { return false };
             *place = *entry;
             next = at + 1;
         }
@@ -146,9 +177,13 @@ impl Shard {
     }
 }
 
-/// Homes for that many entries, with room for an eighth more.
+/// Pages for that many entries, with room for an eighth more; of few entries, to the
+/// nearest page.
 fn fitting(entries: usize) -> usize {
-    entries * 100 / NEW + 2
+    match entries {
+        0 => 0,
+        _ => ((entries * 100 / NEW + TAIL + PLACES / 2) / PLACES).max(1),
+    }
 }
 
 /// Spreads rests evenly over the homes, the greater the later.

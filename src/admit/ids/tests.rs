@@ -155,6 +155,48 @@ fn an_id_never_takes_more_than_twelve_bytes_and_growing_has_no_jumps() {
     assert_eq!(seen.len(), 3 * MILLION);
 }
 
+/// A million and a sixteenth, of which the oldest sixteenth goes as the next comes.
+#[test]
+fn ids_that_come_and_go_take_no_more_room_than_those_that_stay() {
+    const SIXTEENTH: u64 = 70_000;
+    let mut seen = SeenIds::new(HORIZON);
+    for number in 0..40 * SIXTEENTH {
+        let at = (number / SIXTEENTH) as i64;
+        seen.observe(fingerprint(number), minute(at));
+        if number % SIXTEENTH == SIXTEENTH - 1 {
+            forgotten(&mut seen, minute(at));
+            let (bytes, ids) = (seen.memory_bytes(), seen.len());
+            assert_eq!(ids, (number + 1).min(17 * SIXTEENTH));
+            assert!(at < 16 || bytes <= 12 * ids, "{bytes} for {ids}");
+        }
+    }
+}
+
+#[test]
+fn lists_put_back_hold_each_id_once_and_take_no_more_room() {
+    const MILLION: u64 = 1_000_000;
+    let mut seen = SeenIds::new(HORIZON);
+    // Some are known already, and each list is given twice, by parts that overlap.
+    (0..100).for_each(|number| _ = seen.observe(fingerprint(number), minute(0)));
+    let first = seen.present.expect("it has begun");
+    for list in 0..16 {
+        let ids: Vec<u64> = (0..MILLION).filter(|id| id % 16 == list).map(fingerprint).collect();
+        let (middle, number) = (ids.len() / 2, first + list as i64);
+        seen.restore(seen.step(), number, &ids[..middle + 10]);
+        seen.restore(seen.step(), number, &ids[middle..]);
+    }
+    seen.restored();
+    // Those that were known, but not by the first list, are there twice.
+    let twice = (0..100).filter(|id| id % 16 != 0).count() as u64;
+    assert_eq!(seen.len(), MILLION + twice);
+    assert_eq!(seen.len(), contents(&seen).len() as u64);
+    assert!(seen.memory_bytes() <= 12 * MILLION, "{}", seen.memory_bytes());
+    for id in (0..2 * MILLION).step_by(997) {
+        let expected = if id < MILLION { Sighting::Copy } else { Sighting::First };
+        assert_eq!(seen.observe(fingerprint(id), minute(15)), expected, "{id}");
+    }
+}
+
 /// With all bits but `bits` equal, a new id is taken for a copy as often as
 /// `remembered / 2^bits` says.
 #[test]
@@ -211,6 +253,7 @@ fn read(disk: &Disk, horizon: Span) -> SeenIds {
     for ((step, number), items) in disk {
         seen.restore(Span::from_micros(*step), *number, items);
     }
+    seen.restored();
     seen
 }
 
