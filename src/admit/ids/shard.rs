@@ -55,9 +55,12 @@ impl Shard {
         home(rest, self.homes())
     }
 
-    /// What stands at the home of a rest: reading it brings it into the cache.
+    /// What stands at the home of a rest, and a little after it, where the page may be
+    /// another: reading it brings it into the cache.
     pub(super) fn at_home(&self, rest: u64) -> u64 {
-        self.pages.get(self.home(rest)).unwrap_or(FREE)
+        let home = self.home(rest);
+        let after = self.pages.get(home + TAIL).unwrap_or(FREE);
+        self.pages.get(home).unwrap_or(FREE) ^ after
     }
 
     /// The numbers under which a rest is there.
@@ -100,15 +103,19 @@ impl Shard {
     /// Gives what does not fit before the end.
     fn place(&mut self, mut entry: u64) -> Option<u64> {
         for run in self.pages.runs_mut(home(entry >> NUMBER_BITS, self.homes())) {
-            for place in run {
-                // A free place is greater than any entry.
-                if entry < *place {
-                    std::mem::swap(place, &mut entry);
-                    if entry == FREE {
-                        return None;
-                    }
-                }
+            // A free place is greater than any entry.
+            let Some(at) = run.iter().position(|place| *place > entry) else { continue };
+            let run = &mut run[at..];
+            let free = run.iter().position(|place| *place == FREE);
+            // What the page has no room for goes to the beginning of the next.
+            let end = free.unwrap_or(run.len() - 1);
+            let over = run[end];
+            run.copy_within(..end, 1);
+            run[0] = entry;
+            if over == FREE {
+                return None;
             }
+            entry = over;
         }
         Some(entry)
     }
