@@ -408,28 +408,31 @@ fn series(family: String, slice: &Slice, value: &[String], window: &str) -> Seri
     (family, label_text(slice, value, window))
 }
 
-/// What two pages of one pane differ in: slices with a cap apart, nothing may.
+/// What two pages of one pane differ in. Nothing may, but in slices with a cap, and in
+/// a window that one of them may have kept finer panes for.
 pub(super) fn between(declared: &Declared, one: &Metrics, other: &Metrics) -> Comparison {
     let mut comparison = Comparison::default();
     let (one, mut other) = (figures(one), figures(other));
-    let capped: Vec<String> = declared
-        .slices
-        .iter()
-        .filter(|slice| slice.cap.is_some())
-        .map(|slice| format!("\"slice\": \"{}\"", slice.name))
-        .collect();
+    let slice_of = |labels: &str| {
+        let is_it = |slice: &&Slice| labels.contains(&format!("\"slice\": \"{}\"", slice.name));
+        declared.slices.iter().find(is_it)
+    };
+    let capped = |labels: &str| slice_of(labels).is_some_and(|slice| slice.cap.is_some());
+    let coarse = |labels: &str| {
+        let window = slice_of(labels).and_then(|slice| slice.coarse);
+        window.is_some_and(|window| labels.contains(&format!("\"window\": \"{window}\"")))
+    };
     for (series, value) in one {
         let there = other.remove(&series);
-        if capped.iter().any(|slice| series.1.contains(slice)) {
+        if capped(&series.1) || (there.is_none() && coarse(&series.1)) {
             continue;
         }
         comparison.check(there.map(f64::to_bits) == Some(value.to_bits()), || {
             format!("{}{}: {value} on one, {there:?} on the other", series.0, series.1)
         });
     }
-    for (series, value) in other {
-        if !capped.iter().any(|slice| series.1.contains(slice)) {
-            let (family, labels) = series;
+    for ((family, labels), value) in other {
+        if !capped(&labels) && !coarse(&labels) {
             comparison.check(false, || format!("{family}{labels}: {value} on the other alone"));
         }
     }
