@@ -39,9 +39,9 @@ impl Store {
                 for &column in &columns {
                     let kind = plan.columns[column].kind;
                     target.cells[column].merge(kind, &series.cells[column]);
-                }
-                if number.is_some() {
-                    target.since = target.since.max(series.since);
+                    if let Some(since) = series.since.filter(|_| number.is_some()) {
+                        target.blur(column, since);
+                    }
                 }
             }
             if let Some(others) = &theirs.other {
@@ -55,7 +55,7 @@ impl Store {
                 folded.changed = true;
                 for series in mine.series.iter_mut().flatten() {
                     if theirs.find(series.hash, &series.key).is_none() {
-                        series.since = series.since.max(Some(now));
+                        columns.iter().for_each(|&column| series.blur(column, now));
                     }
                 }
             }

@@ -19,6 +19,8 @@ pub(super) struct Series {
     pub(super) values: Arc<[Box<str>]>,
     /// Before this tick some of its events may lie in the other series.
     pub(super) since: Option<Tick>,
+    /// The same for single columns that were filled later.
+    pub(super) since_of: Vec<(u16, Tick)>,
     /// Events, the older ones for less.
     pub(super) weight: u64,
     /// Something in it is not settled.
@@ -34,7 +36,8 @@ impl Series {
             _ => key.split(BETWEEN_VALUES).map(Box::from).collect(),
         };
         let cells = plan.columns.iter().map(|_| Cell::Empty).collect();
-        Series { key: key.into(), hash, values, since, weight: 0, dirty: false, cells }
+        let key = key.into();
+        Series { key, hash, values, since, since_of: vec![], weight: 0, dirty: false, cells }
     }
 
     pub(super) fn fold(&mut self, plan: &SlicePlan, touch: &Touch, batch: &EventBatch) {
@@ -71,17 +74,23 @@ impl Series {
         for (cell, column) in self.cells.iter_mut().zip(&plan.columns) {
             cell.age(column.kind, ageing);
         }
-        self.since = self.since_asked_for(plan, ageing);
+        let oldest = oldest_asked_for(plan, ageing);
+        self.since = self.since.filter(|since| *since > oldest);
+        self.since_of.retain(|(_, since)| *since > oldest);
     }
 
-    /// Since when it is whole, if a figure can still depend on that.
+    /// Before `since` some of what the column counts may lie in the other series.
+    pub(super) fn blur(&mut self, column: usize, since: Tick) {
+        match self.since_of.iter_mut().find(|(of, _)| usize::from(*of) == column) {
+            Some((_, held)) => *held = since.max(*held),
+            None => self.since_of.push((column as u16, since)),
+        }
+    }
+
+    /// Since when all of it is whole, if a figure can still depend on that.
     pub(super) fn since_asked_for(&self, plan: &SlicePlan, ageing: &Ageing) -> Option<Tick> {
-        let asked_for = plan.columns.iter().map(|column| match column.kind {
-            ColumnKind::Last { max_age } => Tick::of(ageing.settled().end() - max_age),
-            _ => ageing.keep_from(),
-        });
-        let oldest = asked_for.min().unwrap_or(ageing.keep_from());
-        self.since.filter(|since| *since > oldest)
+        let since = self.since_of.iter().map(|(_, since)| *since).max().max(self.since);
+        since.filter(|since| *since > oldest_asked_for(plan, ageing))
     }
 
     /// Whether it holds anything that a window can still ask for.
@@ -115,6 +124,8 @@ impl Series {
         operands.resize(windows * columns, Operand::Unknown);
         let since = self.since.unwrap_or(Tick::MIN);
         for (at, (cell, column)) in self.cells.iter_mut().zip(&plan.columns).enumerate() {
+            let of_column = self.since_of.iter().find(|(of, _)| usize::from(*of) == at);
+            let since = of_column.map_or(since, |(_, of_column)| since.max(*of_column));
             cell.read(column.kind, view, |window, operand| {
                 // A level may be older than the window that it is read in.
                 let oldest = match column.kind {
@@ -156,4 +167,13 @@ impl Series {
         }
         SeriesSnapshot { values: self.values.clone(), other: false, measures, kpis }
     }
+}
+
+/// The oldest tick on which any figure can still depend.
+fn oldest_asked_for(plan: &SlicePlan, ageing: &Ageing) -> Tick {
+    let asked_for = plan.columns.iter().map(|column| match column.kind {
+        ColumnKind::Last { max_age } => Tick::of(ageing.settled().end() - max_age),
+        _ => ageing.keep_from(),
+    });
+    asked_for.min().unwrap_or(ageing.keep_from())
 }

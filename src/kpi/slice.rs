@@ -294,7 +294,7 @@ impl Slice {
         journal.record(self.index, &Op::Gone(number as u32));
         // Should the value come back, what it had in the other series is still there.
         if let (Some(since), Some(folded)) =
-            (gone.and_then(|series| series.since), &mut self.folded)
+            (gone.and_then(|series| series.since_asked_for(plan, &self.ageing)), &mut self.folded)
         {
             folded.changed = true;
             folded.candidates.forget_before(since.offset(-1));

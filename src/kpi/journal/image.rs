@@ -120,8 +120,14 @@ impl Journal {
 
 impl<'a> SeriesHead<'a> {
     pub(in crate::kpi) fn of(number: u32, series: &'a Series, base: Tick) -> Self {
-        let since = series.since.map(|since| TickSteps::from(base).to(since));
-        SeriesHead { number, key: &series.key, since, weight: series.weight }
+        let step = |since| TickSteps::from(base).to(since);
+        SeriesHead {
+            number,
+            key: &series.key,
+            since: series.since.map(step),
+            since_of: series.since_of.iter().map(|(of, since)| (*of, step(*since))).collect(),
+            weight: series.weight,
+        }
     }
 }
 

@@ -66,6 +66,8 @@ pub(in crate::kpi) struct SeriesHead<'a> {
     pub(in crate::kpi) number: u32,
     pub(in crate::kpi) key: &'a str,
     pub(in crate::kpi) since: Option<i32>,
+    /// The same for single columns.
+    pub(in crate::kpi) since_of: Vec<(u16, i32)>,
     pub(in crate::kpi) weight: u64,
 }
 

@@ -6,10 +6,13 @@
 //! known from the slice's own image on.
 
 use super::schema::{Mapping, Schema};
-use super::{CandidatesImage, CellChange, CellImage, CycleState, Damaged, Kept, Op, SliceState};
+use super::{
+    CandidatesImage, CellChange, CellImage, CycleState, Damaged, Kept, Op, SeriesHead, SliceState,
+};
 use crate::aggregate::{Impossible, Tick, TickSteps};
 use crate::event::EventTime;
 use crate::kpi::Store;
+use crate::kpi::batch::BETWEEN_VALUES;
 use crate::kpi::candidates::Candidates;
 use crate::kpi::cell::Cell;
 use crate::kpi::journal::SliceImage;
@@ -193,11 +196,11 @@ impl Target<'_> {
     fn apply(&mut self, op: Op<'_>) -> Result<(), Fault> {
         match op {
             Op::Begun(head) => {
-                self.begin(head.number, head.key, head.since, head.weight)?;
+                self.begin(&head)?;
             }
             Op::Image(head, cells) => {
                 let (plan, columns, base) = (self.plan, self.columns, self.base);
-                let series = self.begin(head.number, head.key, head.since, head.weight)?;
+                let series = self.begin(&head)?;
                 fill(series, plan, columns, cells, base)?;
             }
             Op::Changed(number, weight, cells) => {
@@ -247,24 +250,24 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn begin(
-        &mut self,
-        number: u32,
-        key: &str,
-        since: Option<i32>,
-        weight: u64,
-    ) -> Result<&mut Series, Fault> {
-        if number >= MOST_NUMBERS {
+    fn begin(&mut self, head: &SeriesHead<'_>) -> Result<&mut Series, Fault> {
+        if head.number >= MOST_NUMBERS {
             return Err(Impossible("a series number beyond all caps").into());
         }
-        let fields = key.split(crate::kpi::batch::BETWEEN_VALUES).count();
+        let fields = head.key.split(BETWEEN_VALUES).count();
         if fields != self.plan.fields.len().max(1) {
             return Err(Impossible("a value of other fields than its slice").into());
         }
-        let since = since.map(|step| TickSteps::from(self.base).take(step));
-        let mut series = Series::new(self.plan, key, self.plan.hash_of(key), since);
-        series.weight = weight;
-        let place = number as usize;
+        let tick = |step| TickSteps::from(self.base).take(step);
+        let hash = self.plan.hash_of(head.key);
+        let mut series = Series::new(self.plan, head.key, hash, head.since.map(tick));
+        series.weight = head.weight;
+        for (column, since) in &head.since_of {
+            if let Some(column) = column_now(self.columns, *column)? {
+                series.blur(column, tick(*since));
+            }
+        }
+        let place = head.number as usize;
         if place >= self.slice.series.len() {
             self.slice.series.resize_with(place + 1, || None);
         }
