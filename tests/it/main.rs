@@ -29,4 +29,5 @@ mod scenarios;
 mod service;
 mod spike;
 mod state_cli;
+mod state_fixture;
 mod support;

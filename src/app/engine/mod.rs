@@ -203,11 +203,16 @@ impl Engine {
 
     /// Records were deleted before they could be read: coverage begins behind them.
     pub fn gap(&mut self, gap: &Gap, now: EventTime) {
-        let started = StartedAt { offset: gap.to_offset, covered_from: gap.covered_from };
+        let before = self.progress.reached(&gap.topic, gap.partition);
+        // What was missing before the gap is missing still.
+        let missing = before.and_then(|reached| reached.start.covered_from);
+        let covered_from = gap.covered_from.max(missing);
+        let started = StartedAt { offset: gap.to_offset, covered_from };
         self.progress.add_partition(&gap.topic, gap.partition, started, now);
         let topic = self.topics.entry(Arc::clone(&gap.topic)).or_default();
         if let Some(partition) = topic.partitions.get_mut(&gap.partition) {
             partition.folded = gap.to_offset;
+            partition.topic_id.clone_from(&gap.topic_id);
             partition.gaps += 1;
             partition.lost_records += gap.lost.unwrap_or(0);
             if gap.to_offset < gap.from_offset {
