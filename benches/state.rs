@@ -1,6 +1,6 @@
 //! What saving the state costs, and how long a restart takes.
 //!
-//! `cargo bench --bench state`
+//! `cargo bench --bench state`, or a part of it: `-- cost`, `-- sizes`, `-- loading`
 //!
 //! - the whole path from bytes to cells at full speed, copies looked for, with a
 //!   checkpoint for each second of processor time against none, in turns;
@@ -194,7 +194,6 @@ struct Sizes {
 
 impl Saving {
     fn begin(path: &Path, engine: &mut Engine) -> Saving {
-        engine.keep_ids_journal();
         engine.keep_journal();
         let mut directory = Directory::open(path, None).expect("a directory");
         assert!(directory.recover().expect("a directory").is_none(), "it is new");
@@ -246,6 +245,7 @@ fn cost() {
     let declared = declarations(1_000);
     let (mut with, mut without) =
         (Pipeline::new(&declared, at(NOW)), Pipeline::new(&declared, at(NOW)));
+    with.engine.keep_ids_journal();
     let mut saving = Saving::begin(&folder.path().join("state"), &mut with.engine);
     let (mut nanos, mut saved, mut written) = ([0_u64; 2], 0_u64, 0_u64);
     for round in 0..=ROUNDS {
@@ -296,6 +296,7 @@ fn cost() {
 fn sizes(rate: usize) {
     let folder = TempDir::new().expect("a folder");
     let mut pipeline = Pipeline::new(&declarations(1_000), at(NOW));
+    pipeline.engine.keep_ids_journal();
     let mut saving = Saving::begin(&folder.path().join("state"), &mut pipeline.engine);
     let (warm, measured) = (60, 60);
     let (mut sum, mut nanos) = (Sizes::default(), 0);
@@ -332,7 +333,7 @@ fn loading() {
     let declared = declarations(40_000);
     let before = resident_bytes();
     let (plan, mut full) = engine(&declared, at(NOW));
-    let mut saving = Saving::begin(&path, &mut full);
+    full.keep_ids_journal();
     let (_, ids) = full.store_and_ids();
     let ids = ids.expect("ids are remembered");
     let week = 604_800;
@@ -374,6 +375,8 @@ fn loading() {
     }
     drop(batch);
     let resident = resident_bytes() - before;
+    // The first checkpoint holds an image of everything.
+    let mut saving = Saving::begin(&path, &mut full);
     let sizes = saving.checkpoint(&mut full, at(NOW));
     drop((saving, full));
     let (_, mut again) = engine(&declared, at(NOW));
@@ -397,8 +400,17 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    cost();
-    sizes(1_000);
-    sizes(20_000);
-    loading();
+    // One of the parts alone, by its name.
+    let wanted = std::env::args().nth(1).filter(|part| !part.starts_with('-'));
+    let is_wanted = |part| wanted.as_deref().is_none_or(|wanted| wanted == part);
+    if is_wanted("cost") {
+        cost();
+    }
+    if is_wanted("sizes") {
+        sizes(1_000);
+        sizes(20_000);
+    }
+    if is_wanted("loading") {
+        loading();
+    }
 }

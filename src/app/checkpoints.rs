@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::admit::Ledger;
 use crate::app::clock;
-use crate::app::engine::{Cut, Engine};
+use crate::app::engine::{Cut, Engine, Missing};
 use crate::checkpoint::{Step, Submission, Writer};
 use crate::event::{EventTime, Span};
 use crate::export::StateReport;
@@ -43,11 +43,13 @@ struct Covered {
     made_at: EventTime,
     folded: Vec<Folded>,
     ledgers: Vec<(String, Ledger)>,
+    missing: Missing,
 }
 
 struct Durable {
     saved_at: EventTime,
     ledgers: Arc<[(String, Ledger)]>,
+    missing: Missing,
 }
 
 impl Checkpoints {
@@ -78,8 +80,17 @@ impl Checkpoints {
     }
 
     /// The state that was loaded is a durable checkpoint as well.
-    pub(crate) fn loaded(&mut self, saved_at: EventTime, ledgers: Vec<(String, Ledger)>) {
-        self.durable = Some(Durable { saved_at, ledgers: ledgers.into() });
+    pub(crate) fn loaded(&mut self, saved_at: EventTime, engine: &Engine) {
+        let (ledgers, missing) = (engine.ledgers().into(), engine.missing());
+        self.durable = Some(Durable { saved_at, ledgers, missing });
+    }
+
+    /// What the newest durable checkpoint says of a partition: how often records were
+    /// missing, and how many. As with the ledgers, it never goes back over a crash.
+    pub(crate) fn missing(&self, topic: &str, partition: i32) -> (u64, u64) {
+        let durable = self.durable.as_ref();
+        let missing = durable.and_then(|of| of.missing.get(&(topic.to_owned(), partition)));
+        missing.copied().unwrap_or_default()
     }
 
     /// So many events were folded.
@@ -161,12 +172,13 @@ impl Checkpoints {
         let written = self.writer.status().durable?.sequence;
         let covered = self.under_way.take_if(|covered| covered.sequence <= written)?;
         let ledgers = covered.ledgers.into();
-        self.durable = Some(Durable { saved_at: covered.made_at, ledgers });
+        let missing = covered.missing;
+        self.durable = Some(Durable { saved_at: covered.made_at, ledgers, missing });
         Some(covered.folded)
     }
 
     fn cut(&mut self, engine: &mut Engine) {
-        let Cut { head, changes, completes_cycle, additions, dropped, folded, ledgers } =
+        let Cut { head, changes, completes_cycle, additions, dropped, folded, ledgers, missing } =
             engine.cut();
         self.sequence += 1;
         let (sequence, made_at) = (self.sequence, clock::now());
@@ -183,7 +195,7 @@ impl Checkpoints {
         self.begins_cycle = completes_cycle;
         self.folded_events = 0;
         self.next_at = Instant::now() + self.every;
-        self.waiting = Some((step, Covered { sequence, made_at, folded, ledgers }));
+        self.waiting = Some((step, Covered { sequence, made_at, folded, ledgers, missing }));
     }
 
     /// For the pages.

@@ -23,7 +23,7 @@ pub mod stored;
 
 pub use clock::now;
 pub use decoding::{DecodedBatch, LedgerPart, RecordDecoder};
-pub use engine::{Counts, Cut, Engine, Head, PartitionHead, TopicHead};
+pub use engine::{Counts, Cut, Engine, Head, Missing, PartitionHead, TopicHead};
 pub use routes::Routes;
 pub use saved::SavedStateError;
 pub use service::{NewMeasures, Service, ServiceError};

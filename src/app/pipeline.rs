@@ -132,6 +132,9 @@ pub(crate) struct EngineThread {
 /// A replay can fill hundreds of megabytes in a second, and a look costs 0.05 ms.
 const LOOK_AT_MEMORY: Duration = Duration::from_millis(20);
 
+/// How long the last commit may take where the saved state has the offsets.
+const COMMITTING: Duration = Duration::from_secs(3);
+
 /// How long the engine waits before it offers a refused dead letter again.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -229,6 +232,9 @@ impl EngineThread {
                 );
             }
         }
+        // With saved state, what is committed only informs: it is not worth a long wait
+        // for brokers that are away.
+        let committing = if self.checkpoints.is_some() { COMMITTING } else { Duration::MAX };
         if let Some(checkpoints) = self.checkpoints.take() {
             let (letters, writer) = (&self.letters, self.dead_letters.as_ref());
             let flushed = |of: &Folded| is_flushed(letters, writer, of);
@@ -238,8 +244,10 @@ impl EngineThread {
             self.commit();
         }
         self.report();
-        if !self.source.close(remaining()) {
-            tracing::warn!("the last offsets could not be committed in time");
+        if !self.source.close(remaining().min(committing)) {
+            tracing::warn!(
+                "the last offsets could not be committed in time; lag tools show older ones"
+            );
         }
         outcome
     }
@@ -397,6 +405,13 @@ impl EngineThread {
         let blocked = state.as_ref().is_some_and(|state| state.blocked.is_some());
         let mut report = self.engine.report(clock::now(), dead_letters, self.memory_full);
         report.state = state;
+        if let Some(checkpoints) = &self.checkpoints {
+            for topic in &mut report.topics {
+                for of in &mut topic.partitions {
+                    (of.gaps, of.lost_records) = checkpoints.missing(&topic.topic, of.partition);
+                }
+            }
+        }
         report.backfill = self.backfill.as_ref().map(Backfill::report);
         if blocked {
             report.not_ready.push(NotReady::StateBlocked);

@@ -81,7 +81,7 @@ pub(crate) fn take_up(
     let writer = Writer::start(Box::new(directory))?;
     let mut checkpoints =
         Checkpoints::new(writer, spec.every, spec.events, last, engine.schema(), changed);
-    checkpoints.loaded(saved_at, engine.ledgers());
+    checkpoints.loaded(saved_at, engine);
     tracing::info!(
         directory = %path.display(), checkpoint = last, %saved_at,
         took_ms = began.elapsed().as_millis(), "the saved state is loaded"
@@ -111,7 +111,7 @@ pub fn load(
     now: EventTime,
 ) -> Result<Loaded, SavedStateError> {
     let damaged = |what: String| SavedStateError::damaged(path, &what);
-    let Recovered { head, steps, lists, .. } = recovered;
+    let Recovered { head, steps, lists, saved_at, .. } = recovered;
     let head = Head::decode(&head).map_err(damaged)?;
     if head.key_check != engine.key_check() {
         return Err(SavedStateError::other_key(path));
@@ -129,13 +129,28 @@ pub fn load(
     });
     let (loaded, superfluous) = loaded?;
     engine.drop_lists(superfluous);
-    // Before anything was read, what is declared begins where reading is to begin.
-    let as_of = head.as_of.or(head.start_from).map_or(now, EventTime::from_micros);
-    engine.restored(&head, as_of).map_err(|error| damaged(error.to_string()))?;
+    engine
+        .restored(&head, begin_of_new(&head, saved_at, engine, now))
+        .map_err(|error| damaged(error.to_string()))?;
     for topic in engine.resume(&head, declared, now).map_err(damaged)? {
         tracing::warn!(%topic, "a topic is no longer declared: its offsets and ledgers are dropped, its events stay counted");
     }
     Ok(loaded)
+}
+
+/// From when on what is newly declared misses nothing: some partition may be read far
+/// beyond `as_of`, and an event may lie ahead of its record.
+fn begin_of_new(head: &Head, saved_at: EventTime, engine: &Engine, now: EventTime) -> EventTime {
+    if head.as_of.is_none()
+        && let Some(from) = head.start_from
+    {
+        // Nothing was read yet.
+        return EventTime::from_micros(from);
+    }
+    let partitions = head.topics.iter().flat_map(|topic| &topic.partitions);
+    let reached = partitions.filter_map(|of| of.frontier.max(of.highest_record)).max();
+    let reached = reached.max(head.as_of).map_or(now, EventTime::from_micros);
+    reached.max(saved_at) + engine.future_tolerance()
 }
 
 const OTHER_KEY: &str = "it was saved under another hash key, so that nobody in it would be known again: set \

@@ -123,7 +123,15 @@ impl Service {
         );
         let checkpoints = match &config.state.directory {
             Some(path) => {
-                let declared = |topic: &str| topics.iter().any(|pattern| pattern.matches(topic));
+                let declared = |topic: &str| {
+                    let letters = DeadLetterSpec::Topic(topic.to_owned());
+                    topics.iter().any(|pattern| match pattern {
+                        TopicPattern::Exact(name) => name == topic,
+                        TopicPattern::Pattern(_) => {
+                            pattern.matches(topic) && config.kafka.dead_letters != letters
+                        }
+                    })
+                };
                 Some(saved::take_up(path, &config.state, &mut engine, declared, clock::now())?)
             }
             None => None,

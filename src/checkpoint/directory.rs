@@ -49,6 +49,9 @@ enum Hold {
     Look(Holder),
 }
 
+/// Bytes of the buffer for frames that are kept from step to step.
+const KEPT_BUFFER: usize = 4 << 20;
+
 impl Directory {
     /// Opens a directory to read and write it; makes it, with rights for its owner only,
     /// if it is not there. Steps are written in `version`, or in the newest.
@@ -233,6 +236,10 @@ impl Directory {
 
     /// Writes a step's frame and makes it durable: to the last segment, or to a new one.
     fn append_frame(&mut self, target: Target, step: &Step, table: &Table) -> io::Result<u64> {
+        // One step of everything must not keep its size for ever.
+        if self.frame.capacity() > KEPT_BUFFER {
+            self.frame = Vec::new();
+        }
         self.frame.clear();
         let (name, start) = match target {
             Target::Last(last) => (segment::file_name(last.first), last.bytes),

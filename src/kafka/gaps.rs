@@ -186,12 +186,18 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                 GapReason::Retention => u64::try_from(range.first - from_offset).ok(),
                 GapReason::Recreated | GapReason::BeyondEnd => None,
             };
+            let covered_from = match reason {
+                // What is read anew may have been read before: no window from before now
+                // can be trusted.
+                GapReason::BeyondEnd => now,
+                _ => oldest.get(&partition).copied().unwrap_or(now),
+            };
             let gap = Gap {
                 topic: Arc::clone(topic),
                 partition,
                 from_offset,
                 to_offset: range.first,
-                covered_from: Some(oldest.get(&partition).copied().unwrap_or(now)),
+                covered_from: Some(covered_from),
                 reason,
                 lost,
                 topic_id: topic_id.map(str::to_owned),

@@ -365,6 +365,10 @@ impl<C: Fn() -> EventTime> Reading<C> {
     fn start(&mut self, begins: Vec<Begin>) -> Result<(), Over> {
         let mut wanted = Vec::new();
         for Begin { start, gap } in begins {
+            if self.assigned.iter().all(|assigned| assigned.key.0 != start.topic) {
+                // It was gone meanwhile: what was in doubt then is settled.
+                self.held.remove(&*start.topic);
+            }
             if let Some(id) = &start.topic_id {
                 self.ids.insert(Arc::clone(&start.topic), id.clone());
             }

@@ -419,11 +419,14 @@ impl Slice {
             series.push(SeriesSnapshot { other: true, ..other });
         }
         let (own, of_kpis) = self.covered_from(plan, covered_from);
-        let share = |window: &WindowSpec, from| window.bounds(as_of).coverage(from);
-        let coverage = spec.windows.iter().map(|window| share(window, own)).collect();
-        let kpi_coverage = spec
-            .windows
-            .iter()
+        // A window that would have to cut a joined pane has no figure, so that nothing of
+        // it is covered, however far back was read.
+        let share = |(window, known): (&WindowSpec, &bool), from| {
+            if *known { window.bounds(as_of).coverage(from) } else { 0.0 }
+        };
+        let windows = || spec.windows.iter().zip(&view.known);
+        let coverage = windows().map(|window| share(window, own)).collect();
+        let kpi_coverage = windows()
             .flat_map(|window| of_kpis.iter().map(move |from| share(window, *from)))
             .collect();
         let (folded_values, folded_events) = self.folded_counts(&view);

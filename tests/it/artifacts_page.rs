@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tidegauge::admit::{Ledger, RecentLedger};
 use tidegauge::event::{Decimal, EventTime, Span};
 use tidegauge::export::{
-    DeadLetterReport, NotReady, PageFormat, PartitionReport, ProcessUse, Report, Site, TopicReport,
-    encode,
+    BackfillReport, DeadLetterReport, DuplicatesReport, NotReady, PageFormat, PartitionReport,
+    ProcessUse, Report, Site, StateReport, TopicReport, encode,
 };
 use tidegauge::kpi::{
     Declarations, KpiFigure, KpiSnapshot, Quantity, SeriesSnapshot, SliceIndex, SliceSnapshot,
@@ -53,9 +53,18 @@ pub(crate) fn page(
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),
         snapshot_took: Span::from_millis(3),
-        state: None,
-        duplicates: None,
-        backfill: None,
+        state: Some(state(now)),
+        duplicates: Some(DuplicatesReport {
+            ids: 1_000,
+            bytes: 11_000,
+            horizon: Span::from_secs(72 * 3_600),
+        }),
+        backfill: Some(BackfillReport {
+            columns: 2,
+            done_records: 500,
+            total_records: 1_000,
+            finished: false,
+        }),
     };
     let process = ProcessUse { resident_bytes: Some(50_000_000), cpu_seconds: Some(12.5) };
     encode(&site, Some(&report), &not_ready, process, PageFormat::Text)
@@ -113,6 +122,20 @@ fn verdicts(declarations: &Declarations, objectives: &[ObjectiveSpec], told: Tol
         }
     }
     verdicts
+}
+
+fn state(now: EventTime) -> StateReport {
+    StateReport {
+        every: Span::from_secs(1),
+        saved_at: Some(now - Span::from_secs(1)),
+        durable: vec![("mail".to_owned(), topic(now).ledger)].into(),
+        checkpoints: 60,
+        written_bytes: 60_000,
+        checkpoint_bytes: 1_000,
+        checkpoint_took: Span::from_millis(4),
+        disk_bytes: 60_000,
+        blocked: None,
+    }
 }
 
 fn topic(now: EventTime) -> TopicReport {

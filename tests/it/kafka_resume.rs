@@ -275,5 +275,5 @@ fn a_log_that_lost_its_end_is_read_anew_and_told_from_retention() {
     let gap = only_gap(&seen);
     assert_eq!((gap.from_offset, gap.to_offset), (100, 0));
     assert_eq!((gap.reason, gap.lost), (GapReason::BeyondEnd, None));
-    assert_eq!(gap.covered_from, Some(from));
+    assert!(gap.covered_from > Some(from), "some of it may have been read before");
 }

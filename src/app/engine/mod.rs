@@ -10,7 +10,7 @@ mod head;
 mod saving;
 
 pub use head::{Counts, Head, PartitionHead, TopicHead};
-pub use saving::Cut;
+pub use saving::{Cut, Missing};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,8 +67,9 @@ struct TopicState {
 }
 
 struct PartitionState {
-    /// Dead letters below this were written by an earlier run.
-    dead_letters_from: i64,
+    /// Dead letters below this were written by an earlier run; unknown, and nothing to
+    /// be committed, before the source has started the partition.
+    dead_letters_from: Option<i64>,
     folded: i64,
     topic_id: Option<String>,
     gaps: u64,
@@ -136,8 +137,12 @@ impl Engine {
         if start.resumed
             && let Some(saved) = topic.partitions.get_mut(&start.partition)
         {
-            saved.dead_letters_from = committed;
-            saved.topic_id.clone_from(&start.topic_id);
+            saved.dead_letters_from = Some(committed);
+            // Another id comes with the gap that it makes: saved before that, it would hide
+            // the gap after a crash.
+            if saved.topic_id.is_none() {
+                saved.topic_id.clone_from(&start.topic_id);
+            }
             self.progress.readable(&start.topic, start.partition, now);
             return;
         }
@@ -145,7 +150,7 @@ impl Engine {
         topic.partitions.insert(
             start.partition,
             PartitionState {
-                dead_letters_from: committed,
+                dead_letters_from: Some(committed),
                 folded: start.start_offset,
                 topic_id: start.topic_id.clone(),
                 gaps: 0,
@@ -186,7 +191,7 @@ impl Engine {
         }
         let written_before = |letter: &DeadLetter| {
             let partition = self.topics.get(&letter.topic)?.partitions.get(&letter.partition)?;
-            Some(letter.offset < partition.dead_letters_from)
+            Some(letter.offset < partition.dead_letters_from.unwrap_or(0))
         };
         let mut letters = batch.dead_letters;
         letters.retain(|letter| !written_before(letter).unwrap_or(false));
@@ -217,7 +222,7 @@ impl Engine {
             partition.lost_records += gap.lost.unwrap_or(0);
             if gap.to_offset < gap.from_offset {
                 // The topic was created anew: none of its dead letters was written.
-                partition.dead_letters_from = gap.to_offset;
+                partition.dead_letters_from = Some(gap.to_offset);
             }
         }
     }
@@ -233,6 +238,11 @@ impl Engine {
     pub fn ends(&mut self, ends: &[PartitionEnd], at: EventTime, now: EventTime) {
         for end in ends {
             self.progress.position(&end.topic, end.partition, end.position, now);
+            let topic = self.topics.get_mut(&end.topic);
+            if let Some(of) = topic.and_then(|topic| topic.partitions.get_mut(&end.partition)) {
+                // Markers at the end of an idle log: a restart must not look for them again.
+                of.folded = of.folded.max(end.position);
+            }
             self.progress.end_reported(&end.topic, end.partition, end.end_offset, at);
         }
     }
@@ -268,11 +278,12 @@ impl Engine {
         let mut folded = Vec::new();
         for (topic, state) in &self.topics {
             for (&partition, at) in &state.partitions {
+                let Some(least) = at.dead_letters_from else { continue };
                 let unwritten = unwritten(topic, partition).unwrap_or(at.folded);
                 folded.push(Folded {
                     topic: Arc::clone(topic),
                     partition,
-                    next_offset: at.folded.min(unwritten).max(at.dead_letters_from),
+                    next_offset: at.folded.min(unwritten).max(least),
                 });
             }
         }
@@ -281,14 +292,13 @@ impl Engine {
 
     /// Offsets of a durable checkpoint as they may be committed: never below what an
     /// earlier run committed, as in [`Engine::folded`].
-    pub fn committable(&self, mut folded: Vec<Folded>) -> Vec<Folded> {
-        for of in &mut folded {
-            let partition =
-                self.topics.get(&of.topic).and_then(|t| t.partitions.get(&of.partition));
-            let least = partition.map_or(0, |partition| partition.dead_letters_from);
-            of.next_offset = of.next_offset.max(least);
-        }
-        folded
+    pub fn committable(&self, folded: Vec<Folded>) -> Vec<Folded> {
+        let may_be = |of: Folded| {
+            let partition = self.topics.get(&of.topic)?.partitions.get(&of.partition)?;
+            let least = partition.dead_letters_from?;
+            Some(Folded { next_offset: of.next_offset.max(least), ..of })
+        };
+        folded.into_iter().filter_map(may_be).collect()
     }
 
     /// Ages the state and says what holds at this moment.

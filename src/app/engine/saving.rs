@@ -32,7 +32,13 @@ pub struct Cut {
     pub folded: Vec<Folded>,
     /// The ledgers, in order of topics.
     pub ledgers: Vec<(String, Ledger)>,
+    /// What was missing of each partition.
+    pub missing: Missing,
 }
+
+/// By topic and partition: how often records were missing, and how many, as far as
+/// offsets tell.
+pub type Missing = BTreeMap<(String, i32), (u64, u64)>;
 
 impl Engine {
     /// From now on ids are kept for the next [`Engine::cut`]; before any is restored.
@@ -60,6 +66,11 @@ impl Engine {
     /// Equal for equal hash keys; says nothing of the key.
     pub fn key_check(&self) -> u64 {
         self.plan.key_check()
+    }
+
+    /// How far ahead of its record an event may lie.
+    pub fn future_tolerance(&self) -> Span {
+        self.plan.declarations().future_tolerance
     }
 
     /// The parts that are restored side by side.
@@ -133,7 +144,19 @@ impl Engine {
             dropped,
             folded: self.folded_everywhere(),
             ledgers: self.ledgers(),
+            missing: self.missing(),
         }
+    }
+
+    /// What was missing of each partition.
+    pub fn missing(&self) -> Missing {
+        let mut missing = Missing::new();
+        for (topic, state) in &self.topics {
+            for (&partition, of) in &state.partitions {
+                missing.insert((topic.to_string(), partition), (of.gaps, of.lost_records));
+            }
+        }
+        missing
     }
 
     /// Where each partition is folded to.
@@ -202,7 +225,7 @@ impl Engine {
             for saved in &topic.partitions {
                 self.progress.resume_partition(&name, saved.partition, saved.reached(), now);
                 let state = PartitionState {
-                    dead_letters_from: 0,
+                    dead_letters_from: None,
                     folded: saved.folded_below,
                     topic_id: saved.topic_id.clone(),
                     gaps: saved.gaps,

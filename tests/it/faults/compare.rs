@@ -373,9 +373,14 @@ impl<'a> Truth<'a> {
         }
         for (family, labels, value) in page.samples() {
             let wanted = match family {
-                "tidegauge_coverage_ratio"
-                | "tidegauge_kpi_coverage_ratio"
-                | "tidegauge_snapshot_complete" => 1.0,
+                "tidegauge_coverage_ratio" | "tidegauge_kpi_coverage_ratio" => {
+                    let coarse = self.declared.slices.iter().any(|slice| {
+                        slice.name == labels["slice"] && slice.coarse == Some(&labels["window"])
+                    });
+                    // Without a figure nothing of it is covered.
+                    if coarse && value == 0.0 { 0.0 } else { 1.0 }
+                }
+                "tidegauge_snapshot_complete" => 1.0,
                 "tidegauge_partition_lag_records"
                 | "tidegauge_topic_missing"
                 | "tidegauge_dead_letters_blocked"
@@ -424,7 +429,8 @@ pub(super) fn between(declared: &Declared, one: &Metrics, other: &Metrics) -> Co
     };
     for (series, value) in one {
         let there = other.remove(&series);
-        if capped(&series.1) || (there.is_none() && coarse(&series.1)) {
+        let finer = there.is_none() || series.0.ends_with("_coverage_ratio");
+        if capped(&series.1) || (finer && coarse(&series.1)) {
             continue;
         }
         comparison.check(there.map(f64::to_bits) == Some(value.to_bits()), || {
