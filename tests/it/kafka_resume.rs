@@ -180,7 +180,8 @@ fn replaced_between_runs(count: usize, knows_id: bool) -> Gap {
     let gap = only_gap(&seen).clone();
     assert_eq!((gap.from_offset, gap.to_offset, gap.lost), (30, 0, None));
     assert!(gap.topic_id.is_some() && gap.topic_id != old_id);
-    let oldest = if count == 0 { now() } else { from };
+    // Where it may be the same log, some of it may have been read before.
+    let oldest = if count == 0 || !knows_id { now() } else { from };
     let apart = gap.covered_from.map(|covered| (covered.micros() - oldest.micros()).abs());
     assert!(apart.is_some_and(|apart| apart < 10_000_000), "{gap:?}");
     gap
