@@ -160,10 +160,13 @@ impl Checkpoints {
             durable = self.step(engine, &flushed).or(durable);
             std::thread::sleep(Duration::from_millis(1));
         }
+        let saved = self.durable.as_ref().map(|durable| durable.saved_at);
         if !self.writer.close(until.max(Instant::now() + Duration::from_millis(50))) {
             tracing::warn!(
-                "the last checkpoint could not be written in time: the next start goes on from the one before"
+                "the last checkpoint could not be written in time: the next start goes on from the one before, if there is one"
             );
+        } else if let Some(saved_at) = saved {
+            tracing::info!(%saved_at, checkpoint = self.sequence, "the state is saved");
         }
         durable
     }

@@ -32,7 +32,9 @@ use crate::window::BASE_PANE;
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The address is taken, or not ours.
-    #[error("cannot listen on {address}; choose another with `[export] listen`")]
+    #[error(
+        "cannot listen on {address}: is another instance still running? Else choose another address with `[export] listen`"
+    )]
     Bind {
         /// What was asked for.
         address: SocketAddr,

@@ -9,7 +9,7 @@ use super::version::{NEWEST, READABLE, WRITABLE};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The operating system refused.
-    #[error("{}: {doing} failed: {source}", path.display())]
+    #[error("{}: {doing} failed; the [state] directory has to be one that this user may write", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,

@@ -49,13 +49,17 @@ impl Store {
                 for &column in &columns {
                     target.cells[column].merge(plan.columns[column].kind, &others.cells[column]);
                 }
+                // What was folded there may lie ahead of the present.
+                let since = others
+                    .newest(plan, &theirs.ageing)
+                    .map_or(now, |newest| now.max(newest.next()));
                 // A value that gets a series later may lie in there, too.
                 let folded = mine.folded.get_or_insert_default();
-                folded.candidates.forget_before(now);
+                folded.candidates.forget_before(since);
                 folded.changed = true;
                 for series in mine.series.iter_mut().flatten() {
                     if theirs.find(series.hash, &series.key).is_none() {
-                        columns.iter().for_each(|&column| series.blur(column, now));
+                        columns.iter().for_each(|&column| series.blur(column, since));
                     }
                 }
             }

@@ -325,7 +325,15 @@ impl Engine {
         });
         let nothing_there =
             !self.missing_topics.is_empty() && self.progress.names().next().is_none();
+        // Saved figures are right, for an older moment; how much was written since, only the
+        // brokers can say.
+        let all_started = self
+            .topics
+            .values()
+            .flat_map(|topic| topic.partitions.values())
+            .all(|partition| partition.dead_letters_from.is_some());
         let not_ready = [
+            (as_of.is_some() && !all_started, NotReady::Starting),
             (as_of.is_none() && nothing_there, NotReady::NoTopic),
             (as_of.is_none() && !nothing_there, NotReady::Starting),
             (!self.brokers_up, NotReady::BrokerDown),

@@ -107,7 +107,7 @@ impl Engine {
         }
         for column in &kept.new {
             let (slice, measure) = self.names(*column);
-            tracing::info!(%slice, %measure, "new: it begins without a past");
+            tracing::info!(%slice, %measure, "new since the state was saved");
         }
         let mut columns: Vec<(usize, usize)> = kept.new;
         columns.extend(&half_filled);
