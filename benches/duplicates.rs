@@ -12,6 +12,11 @@
 //! Measured is the processor time of the one thread, so that a busy machine does not
 //! change the figures much.
 
+#[path = "common/processor.rs"]
+mod processor;
+#[path = "common/traffic.rs"]
+mod traffic;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,64 +28,19 @@ use tidegauge::event::{EventTime, RawRecord, Span};
 use tidegauge::format::{Decoder, Element, Format, Limits, Wanted};
 use tidegauge::kpi::{EventBatch, Plan, Store};
 
+use processor::processor_nanos;
+use traffic::{CONFIG, NOW, at, records, resident_bytes, spread};
+
 const REMEMBERED: u64 = 10_000_000;
-/// 2026-06-09T12:00:00Z.
-const NOW: i64 = 1_781_006_400;
 const HORIZON: Span = Span::from_secs(72 * 3_600);
 const EVENTS: usize = 20_000;
 const BATCH: usize = 1_000;
 const ROUNDS: usize = 60;
 
-const CONFIG: &str = r#"
-[kafka]
-brokers = "127.0.0.1:9092"
-[[topics]]
-name = "events"
-format = "canonical"
-"#;
-
-const TYPES: [&str; 9] = [
-    "email.sent",
-    "email.delivered",
-    "email.delivered",
-    "email.opened",
-    "email.clicked",
-    "web.page_viewed",
-    "web.page_viewed",
-    "web.cta_clicked",
-    "web.converted",
-];
-
-/// The time that this thread has spent on a processor, as Linux counts it.
-fn processor_nanos() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux's counts");
-    let first = stat.split_whitespace().next();
-    first.and_then(|nanos| nanos.parse().ok()).expect("nanoseconds on a processor")
-}
-
 fn nanos_for_each(things: usize, run: impl FnOnce()) -> f64 {
     let start = processor_nanos();
     run();
     (processor_nanos() - start) as f64 / things as f64
-}
-
-fn resident_bytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok());
-    kib.expect("kibibytes") * 1_024.0
-}
-
-/// SplitMix64: the same each time, and spread as keyed hashes are.
-fn spread(number: u64) -> u64 {
-    let z = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-fn at(secs: i64) -> EventTime {
-    EventTime::from_secs(secs)
 }
 
 /// Ids first seen evenly over the last 72 hours.
@@ -153,19 +113,6 @@ impl Whole {
     }
 }
 
-fn records(round: usize) -> Vec<String> {
-    let record = |index: usize| {
-        let number = spread((round * EVENTS + index) as u64 ^ 1 << 40);
-        let kind = TYPES[(number % 9) as usize];
-        let time = EventTime::from_millis(NOW * 1_000 - (number >> 8) as i64 % 300_000);
-        let (campaign, user) = ((number >> 24) % 1_000, (number >> 16) % 2_000_000);
-        format!(
-            r#"{{"id":"0192f3a4-{number:016x}-8e21","type":"{kind}","time":"{time}","campaign":"2026-spring-sale-{campaign:04}","source":"mailer","user":"user-{user:08}@example.com","message":"msg-{number:012}","attributes":{{"class":"hard","link":"https://shop.example.com/spring?item={user}","region":"emea"}}}}"#
-        )
-    };
-    (0..EVENTS).map(record).collect()
-}
-
 fn main() {
     // `cargo test --benches` passes an argument of its own.
     if std::env::args().any(|argument| argument == "--test") {
@@ -189,7 +136,7 @@ fn main() {
     let mut without = Whole::new(None);
     let mut nanos = [0.0; 2];
     for round in 0..ROUNDS {
-        let records = records(round);
+        let records = records((round * EVENTS) as u64, EVENTS, NOW, 300);
         for turn in 0..2 {
             let which = (round + turn) % 2;
             let whole = if which == 0 { &mut without } else { &mut with };

@@ -15,6 +15,9 @@
 //! minutes. Measured is the processor time of the one thread ([`ProcessorTime`]), so
 //! that a busy machine does not change the figures much.
 
+#[path = "common/processor.rs"]
+mod processor;
+
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -29,6 +32,8 @@ use tidegauge::event::{Decimal, Event, EventTime, RawRecord, Span, Vocabulary};
 use tidegauge::format::{Decoder, Element, Format, Limits, Wanted};
 use tidegauge::kpi::{Declarations, EventBatch, Plan, Store};
 use tidegauge::window::WindowSpec;
+
+use processor::processor_nanos;
 
 /// 2026-06-09T12:00:00Z.
 const NOW: i64 = 1_781_006_400;
@@ -61,25 +66,17 @@ impl Numbers {
 /// The time that this thread has spent on a processor, as Linux counts it.
 struct ProcessorTime;
 
-impl ProcessorTime {
-    fn nanos() -> u64 {
-        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux's counts");
-        let first = stat.split_whitespace().next();
-        first.and_then(|nanos| nanos.parse().ok()).expect("nanoseconds on a processor")
-    }
-}
-
 impl Measurement for ProcessorTime {
     type Intermediate = u64;
     type Value = Duration;
 
     fn start(&self) -> u64 {
-        Self::nanos()
+        processor_nanos()
     }
 
     fn end(&self, start: u64) -> Duration {
         // Linux may count in whole ticks; criterion wants more than nothing.
-        Duration::from_nanos(Self::nanos().saturating_sub(start).max(1))
+        Duration::from_nanos(processor_nanos().saturating_sub(start).max(1))
     }
 
     fn add(&self, one: &Duration, two: &Duration) -> Duration {
@@ -321,9 +318,9 @@ impl Folding {
 
 /// Nanoseconds of processor time for each event.
 fn nanos_per_event(run: impl FnOnce()) -> f64 {
-    let start = ProcessorTime::nanos();
+    let start = processor_nanos();
     run();
-    (ProcessorTime::nanos() - start) as f64 / EVENTS as f64
+    (processor_nanos() - start) as f64 / EVENTS as f64
 }
 
 fn pipeline(criterion: &mut Criterion<ProcessorTime>) {

@@ -11,6 +11,11 @@
 //! processor time is in the figures. Measured is the processor time of that thread,
 //! and for loading the time that passes.
 
+#[path = "common/processor.rs"]
+mod processor;
+#[path = "common/traffic.rs"]
+mod traffic;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,8 +34,9 @@ use tidegauge::kafka::{PartitionEnd, PartitionStart, Position};
 use tidegauge::kpi::{Declarations, Plan};
 use tidegauge::window::WindowSpec;
 
-/// 2026-06-09T12:00:00Z.
-const NOW: i64 = 1_781_006_400;
+use processor::processor_nanos;
+use traffic::{CONFIG, NOW, TYPES, at, records, resident_bytes, spread};
+
 const HORIZON: Span = Span::from_secs(72 * 3_600);
 const BATCH: usize = 1_000;
 /// About what one second of processor time folds.
@@ -39,47 +45,6 @@ const ROUNDS: usize = 6;
 const IDS: u64 = 10_000_000;
 /// Of the state that is loaded, ids included.
 const STATE_BYTES: f64 = 1024.0 * 1024.0 * 1024.0;
-
-const CONFIG: &str = r#"
-[kafka]
-brokers = "127.0.0.1:9092"
-[[topics]]
-name = "events"
-format = "canonical"
-"#;
-
-const TYPES: [&str; 9] = [
-    "email.sent",
-    "email.delivered",
-    "email.delivered",
-    "email.opened",
-    "email.clicked",
-    "web.page_viewed",
-    "web.page_viewed",
-    "web.cta_clicked",
-    "web.converted",
-];
-
-fn processor_nanos() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux's counts");
-    let first = stat.split_whitespace().next();
-    first.and_then(|nanos| nanos.parse().ok()).expect("nanoseconds on a processor")
-}
-
-fn resident_bytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<f64>().ok());
-    kib.expect("kibibytes") * 1_024.0
-}
-
-/// SplitMix64: the same each time.
-fn spread(number: u64) -> u64 {
-    let z = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
 
 fn declarations(cap: usize) -> Arc<Declarations> {
     let config = config::parse("bench.toml", CONFIG, &|_| None).expect("a configuration");
@@ -219,24 +184,6 @@ impl Saving {
         sizes.written = self.directory.append(&step).expect("written").bytes;
         sizes
     }
-}
-
-/// Records with ids that never come again; event times up to `age` seconds ago.
-fn records(first: u64, count: usize, now: i64, age: u64) -> Vec<String> {
-    let record = |index: usize| {
-        let number = spread((first + index as u64) ^ 1 << 40);
-        let kind = TYPES[(number % 9) as usize];
-        let time = EventTime::from_millis(now * 1_000 - ((number >> 8) % (age * 1_000)) as i64);
-        let (campaign, user) = ((number >> 24) % 1_000, (number >> 16) % 2_000_000);
-        format!(
-            r#"{{"id":"0192f3a4-{number:016x}-8e21","type":"{kind}","time":"{time}","campaign":"2026-spring-sale-{campaign:04}","source":"mailer","user":"user-{user:08}@example.com","message":"msg-{number:012}","attributes":{{"class":"hard","link":"https://shop.example.com/spring?item={user}","region":"emea"}}}}"#
-        )
-    };
-    (0..count).map(record).collect()
-}
-
-fn at(secs: i64) -> EventTime {
-    EventTime::from_secs(secs)
 }
 
 /// At full speed, with and without.

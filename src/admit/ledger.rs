@@ -123,6 +123,13 @@ impl Ledger {
         }
     }
 
+    /// The same, to be read.
+    pub fn counts(&self) -> Vec<(CountName, u64)> {
+        let mut counts = Vec::new();
+        self.clone().each_count(|name, count| counts.push((name, *count)));
+        counts
+    }
+
     /// Whether both balances hold.
     pub fn balances(&self) -> bool {
         let records = &self.records;

@@ -123,23 +123,15 @@ impl Service {
             config.duplicates,
             clock::now(),
         );
+        let mut settings = source_settings(config, topics.clone(), start);
         let checkpoints = match &config.state.directory {
             Some(path) => {
-                let declared = |topic: &str| {
-                    let letters = DeadLetterSpec::Topic(topic.to_owned());
-                    topics.iter().any(|pattern| match pattern {
-                        TopicPattern::Exact(name) => name == topic,
-                        TopicPattern::Pattern(_) => {
-                            pattern.matches(topic) && config.kafka.dead_letters != letters
-                        }
-                    })
-                };
+                let declared = |topic: &str| settings.reads(topic);
                 Some(saved::take_up(path, &config.state, &mut engine, declared, clock::now())?)
             }
             None => None,
         };
-        let start = engine.start_from().map_or(start, StartAt::Time);
-        let mut settings = source_settings(config, topics.clone(), start);
+        settings.start = engine.start_from().map_or(start, StartAt::Time);
         let routes = Arc::new(routes(config, topics, &plan));
         let backfill = match new {
             NewMeasures::FilledFromTopics => {

@@ -166,18 +166,16 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         if by_pattern {
             let metadata = self.metadata(None)?;
             broker = a_broker(&metadata);
-            let excluded = |name: &str| settings.excluded_topics.iter().any(|e| e == name);
             for pattern in &settings.topics {
                 if let TopicPattern::Pattern(regex) = pattern {
-                    let meant = |name: &str| pattern.matches(name) && !excluded(name);
-                    let any = metadata.topics().iter().any(|topic| meant(topic.name()));
+                    let mut topics = metadata.topics().iter();
+                    let any = topics.any(|topic| settings.means(pattern, topic.name()));
                     self.say_whether_there(regex.as_str(), any);
                 }
             }
             for topic in metadata.topics() {
                 let name = topic.name();
-                let meant = settings.topics.iter().any(|pattern| pattern.matches(name));
-                if meant && !excluded(name) && !names.contains(name) {
+                if settings.reads(name) && !names.contains(name) {
                     match self.judge(topic) {
                         Found::Topic(found) => {
                             seen.insert(name.to_owned(), found);
@@ -248,15 +246,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     /// What an earlier run read exists until the brokers say otherwise for long enough.
     fn expect_resumed(&mut self) {
         let settings = Arc::clone(&self.settings);
-        let declared = |name: &str| {
-            settings.topics.iter().any(|pattern| match pattern {
-                TopicPattern::Exact(exact) => exact == name,
-                TopicPattern::Pattern(_) => {
-                    pattern.matches(name) && !settings.excluded_topics.iter().any(|e| e == name)
-                }
-            })
-        };
-        self.resume.retain(|(topic, _), _| declared(topic));
+        self.resume.retain(|(topic, _), _| settings.reads(topic));
         let mut expected: BTreeMap<Arc<str>, Vec<i32>> = BTreeMap::new();
         for (topic, partition) in self.resume.keys() {
             expected.entry(Arc::clone(topic)).or_default().push(*partition);

@@ -63,6 +63,18 @@ impl SourceSettings {
             discovery_interval: Duration::from_secs(3),
         }
     }
+
+    /// Whether a pattern of the settings means a topic: one that is excluded has to be
+    /// named to be meant.
+    pub(super) fn means(&self, pattern: &TopicPattern, topic: &str) -> bool {
+        let named = matches!(pattern, TopicPattern::Exact(_));
+        pattern.matches(topic) && (named || !self.excluded_topics.iter().any(|out| out == topic))
+    }
+
+    /// Whether a topic is read if it exists.
+    pub fn reads(&self, topic: &str) -> bool {
+        self.topics.iter().any(|pattern| self.means(pattern, topic))
+    }
 }
 
 /// Without the values of the properties: passwords are among them.

@@ -11,7 +11,7 @@ mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
@@ -27,6 +27,9 @@ use reading::{Limits, Reading};
 
 /// While the figures are older than this, the live reading has precedence.
 const BEHIND: Span = Span::from_secs(5);
+
+/// No moment is so early.
+const NO_FIGURES: i64 = i64::MIN;
 
 /// A backfill of one instance.
 pub(crate) struct Backfill {
@@ -44,8 +47,18 @@ struct Shared {
     stop: AtomicBool,
     /// The live reading has precedence.
     gives_way: AtomicBool,
+    /// The moment of the live figures, in microseconds, or [`NO_FIGURES`].
+    live_as_of: AtomicI64,
     done_records: AtomicU64,
     total_records: AtomicU64,
+}
+
+impl Shared {
+    /// The moment of the live figures, or of those before them.
+    fn live_as_of(&self) -> Option<EventTime> {
+        let micros = self.live_as_of.load(Ordering::Relaxed);
+        (micros != NO_FIGURES).then(|| EventTime::from_micros(micros))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +103,7 @@ impl Backfill {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             gives_way: AtomicBool::new(true),
+            live_as_of: AtomicI64::new(NO_FIGURES),
             done_records: AtomicU64::new(0),
             total_records: AtomicU64::new(0),
         });
@@ -162,6 +176,8 @@ impl Backfill {
         let as_of = report.snapshot.as_ref().map(|snapshot| snapshot.as_of);
         let behind = as_of.is_none_or(|as_of| report.made_at - as_of > BEHIND);
         self.shared.gives_way.store(behind, Ordering::Relaxed);
+        let as_of = as_of.map_or(NO_FIGURES, EventTime::micros);
+        self.shared.live_as_of.store(as_of, Ordering::Relaxed);
     }
 
     /// Gives up before the live reading would have to pause for want of memory.

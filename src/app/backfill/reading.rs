@@ -281,11 +281,7 @@ impl Reading {
             limits.takes(record.topic, record.partition, record.offset)
         });
         if let Some(seen) = &mut self.seen {
-            // As in the engine: a time above the clock must not say when we are.
-            if let Some(first) = decoded.events.marks().first() {
-                seen.begin(first.seen_at.min(now));
-            }
-            decoded.leave_out_copies(seen);
+            decoded.leave_out_copies(seen, now);
         }
         self.store.fold(&decoded.events);
         for at in &decoded.positions {
@@ -304,12 +300,14 @@ impl Reading {
     }
 
     /// Ages by the partitions that are behind the others, of those that are not read up
-    /// to their limits: the live store is not younger.
+    /// to their limits; never beyond the live figures, whose windows would miss it.
     fn age(&mut self) {
         self.aged = Instant::now();
         let highest = self.progress.highest_read();
         let Some(as_of) = self.progress.as_of(clock::now()) else { return };
-        self.store.advance(as_of, highest);
+        if let Some(live) = self.shared.live_as_of() {
+            self.store.advance(as_of.min(live), highest);
+        }
         if let (Some(seen), Some(highest)) = (&mut self.seen, highest) {
             seen.advance(as_of.min(highest));
         }

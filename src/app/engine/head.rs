@@ -75,14 +75,11 @@ pub struct Counts(Vec<(String, String, String, u64)>);
 impl Counts {
     /// Of a ledger.
     pub fn of(ledger: &Ledger) -> Counts {
-        let mut counts = Vec::new();
-        ledger.clone().each_count(|name, count| {
-            if *count > 0 {
-                let named = (name.ledger.into(), name.outcome.into(), name.reason.into(), *count);
-                counts.push(named);
-            }
+        let some = ledger.counts().into_iter().filter(|(_, count)| *count > 0);
+        let named = some.map(|(name, count)| {
+            (name.ledger.into(), name.outcome.into(), name.reason.into(), count)
         });
-        Counts(counts)
+        Counts(named.collect())
     }
 
     /// The ledger of these counts.

@@ -162,11 +162,7 @@ impl Engine {
     /// Folds a batch; returns the dead letters that this run has to write.
     pub fn fold(&mut self, mut batch: DecodedBatch, now: EventTime) -> Vec<DeadLetter> {
         if let Some(seen) = &mut self.seen {
-            // A first record with a time above the clock must not say when we are.
-            if let Some(first) = batch.events.marks().first() {
-                seen.begin(first.seen_at.min(now));
-            }
-            batch.leave_out_copies(seen);
+            batch.leave_out_copies(seen, now);
         }
         self.store.fold(&batch.events);
         for part in batch.ledgers {

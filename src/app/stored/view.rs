@@ -3,11 +3,9 @@
 //! The names of the fields are those of the JSON that `state show --json` prints; they
 //! may be added to, and stay otherwise.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use crate::admit::Ledger;
+use crate::admit::{CountName, Ledger};
 use crate::app::engine::{Head, PartitionHead, TopicHead};
 use crate::event::{EventTime, Span};
 
@@ -169,9 +167,9 @@ impl CheckpointView {
 
 impl TopicView {
     fn new(head: &TopicHead) -> Result<TopicView, String> {
-        let mut ledger =
+        let ledger =
             head.counts.ledger().map_err(|error| format!("topic `{}`: {error}", head.name))?;
-        let (records, events) = counts(&mut ledger);
+        let (records, events) = counts(&ledger);
         Ok(TopicView {
             topic: head.name.clone(),
             balances: ledger.balances(),
@@ -188,15 +186,15 @@ impl TopicView {
 }
 
 /// Both ledgers' counts that are not 0.
-fn counts(ledger: &mut Ledger) -> (Vec<CountView>, Vec<CountView>) {
-    let mut both: BTreeMap<&str, Vec<CountView>> = BTreeMap::new();
-    ledger.each_count(|name, count| {
-        if *count > 0 {
-            let view = CountView { outcome: name.outcome, reason: name.reason, count: *count };
-            both.entry(name.ledger).or_default().push(view);
-        }
-    });
-    (both.remove("records").unwrap_or_default(), both.remove("events").unwrap_or_default())
+fn counts(ledger: &Ledger) -> (Vec<CountView>, Vec<CountView>) {
+    let some = ledger.counts().into_iter().filter(|(_, count)| *count > 0);
+    let (records, events): (Vec<_>, Vec<_>) = some.partition(|(name, _)| name.ledger == "records");
+    let view = |(name, count): (CountName, u64)| CountView {
+        outcome: name.outcome,
+        reason: name.reason,
+        count,
+    };
+    (records.into_iter().map(view).collect(), events.into_iter().map(view).collect())
 }
 
 impl PartitionView {

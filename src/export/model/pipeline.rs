@@ -1,9 +1,9 @@
 //! The pipeline: readiness, freshness, ledgers, lag, and this process.
 
 use super::{Samples, Source};
-use crate::admit::{EventLedger, Ledger, RecordLedger};
+use crate::admit::{CountName, Ledger};
 use crate::catalog::{self, Family};
-use crate::event::{IgnoreReason, RejectReason};
+use crate::event::IgnoreReason;
 use crate::export::{NotReady, Report, TopicReport};
 
 pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
@@ -81,37 +81,12 @@ fn left_out(source: Source<'_>, report: &Report, sink: &mut dyn FnMut(Samples)) 
     sink(overfull);
 }
 
-/// The ledger's counts by outcome and reason, the whole first; a reason is empty where
-/// the outcome has none.
-type Outcomes = Vec<(&'static str, &'static str, u64)>;
-
-fn reasons(outcomes: &mut Outcomes, ignored: &[u64], rejected: &[u64]) {
-    let ignored = IgnoreReason::ALL.iter().map(|reason| reason.name()).zip(ignored);
-    let rejected = RejectReason::ALL.iter().map(|reason| reason.name()).zip(rejected);
-    outcomes.extend(ignored.map(|(reason, count)| ("ignored", reason, *count)));
-    outcomes.extend(rejected.map(|(reason, count)| ("rejected", reason, *count)));
-}
-
-fn record_outcomes(records: &RecordLedger) -> Outcomes {
-    let mut outcomes = vec![
-        ("read", "", records.read),
-        ("decoded", "", records.decoded),
-        ("empty", "", records.empty),
-    ];
-    reasons(&mut outcomes, &records.ignored, &records.rejected);
-    outcomes
-}
-
-fn event_outcomes(events: &EventLedger) -> Outcomes {
-    let mut outcomes = vec![
-        ("decoded", "", events.decoded),
-        ("counted", "", events.counted),
-        ("duplicate", "", events.duplicate),
-        ("late", "", events.late),
-        ("future", "", events.future),
-    ];
-    reasons(&mut outcomes, &events.ignored, &events.rejected);
-    outcomes
+/// The counts of one of a topic's ledgers, the whole first; without `unidentified`,
+/// which stands beside the balance.
+fn outcomes(ledger: &Ledger, of: &str) -> Vec<(CountName, u64)> {
+    let mut counts = ledger.counts();
+    counts.retain(|(name, _)| name.ledger == of && name.outcome != "unidentified");
+    counts
 }
 
 /// The families that tell one kind of ledgers.
@@ -149,13 +124,11 @@ fn ledgers<'a>(
     // The whole comes first.
     let skipped = usize::from(!families.whole);
     for (topic, ledger) in topics {
-        for (outcome, reason, count) in record_outcomes(&ledger.records).into_iter().skip(skipped) {
-            let labels = [("topic", topic), ("outcome", outcome), ("reason", reason)];
-            records.add(labels, count as f64);
-        }
-        for (outcome, reason, count) in event_outcomes(&ledger.events).into_iter().skip(skipped) {
-            let labels = [("topic", topic), ("outcome", outcome), ("reason", reason)];
-            events.add(labels, count as f64);
+        for (of, samples) in [("records", &mut records), ("events", &mut events)] {
+            for (name, count) in outcomes(ledger, of).into_iter().skip(skipped) {
+                let labels = [("topic", topic), ("outcome", name.outcome), ("reason", name.reason)];
+                samples.add(labels, count as f64);
+            }
         }
         unidentified.add([("topic", topic)], ledger.events.unidentified as f64);
     }
@@ -165,12 +138,12 @@ fn ledgers<'a>(
 }
 
 /// The counts of `outcomes` with the reasons of one outcome added up.
-fn without_reasons(outcomes: Outcomes) -> Vec<(&'static str, u64)> {
+fn without_reasons(outcomes: Vec<(CountName, u64)>) -> Vec<(&'static str, u64)> {
     let mut sums: Vec<(&'static str, u64)> = Vec::new();
-    for (outcome, _, count) in outcomes {
+    for (name, count) in outcomes {
         match sums.last_mut() {
-            Some((last, sum)) if *last == outcome => *sum += count,
-            _ => sums.push((outcome, count)),
+            Some((last, sum)) if *last == name.outcome => *sum += count,
+            _ => sums.push((name.outcome, count)),
         }
     }
     sums
@@ -181,14 +154,14 @@ fn recent(report: &Report, sink: &mut dyn FnMut(Samples)) {
     let mut events = Samples::of(&catalog::RECENT_EVENTS);
     for topic in &report.topics {
         let name = topic.topic.as_str();
-        let Ledger { records: of_records, events: of_events } = topic.recent.at(report.made_at);
-        for (outcome, count) in without_reasons(record_outcomes(&of_records)) {
+        let ledger = topic.recent.at(report.made_at);
+        for (outcome, count) in without_reasons(outcomes(&ledger, "records")) {
             records.add([("topic", name), ("outcome", outcome)], count as f64);
         }
-        let unknown_type = of_events.ignored[IgnoreReason::UnknownType as usize];
-        let mut outcomes = without_reasons(event_outcomes(&of_events));
-        outcomes.push((IgnoreReason::UnknownType.name(), unknown_type));
-        for (outcome, count) in outcomes {
+        let unknown_type = ledger.events.ignored[IgnoreReason::UnknownType as usize];
+        let mut of_events = without_reasons(outcomes(&ledger, "events"));
+        of_events.push((IgnoreReason::UnknownType.name(), unknown_type));
+        for (outcome, count) in of_events {
             events.add([("topic", name), ("outcome", outcome)], count as f64);
         }
     }
