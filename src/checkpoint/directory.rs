@@ -129,7 +129,7 @@ impl Directory {
             Hold::Look(_) => Access::Read,
         };
         let before = self.listing()?;
-        let (recovered, kept) = match recover::recover(self.files.as_ref(), access) {
+        let (recovered, kept) = match recover::recover(&self.files, access) {
             Ok(found) => found,
             Err(_) if access == Access::Read && self.listing()? != before => {
                 return Err(OpenError::Changed { directory: self.path().to_owned() });

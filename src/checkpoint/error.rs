@@ -9,7 +9,7 @@ use super::version::{NEWEST, READABLE, WRITABLE};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The operating system refused.
-    #[error("{}: {doing} failed; the [state] directory has to be one that this user may write", path.display())]
+    #[error("{}: {doing} failed; the directory of the saved state has to be one that this user may read and write", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -31,7 +31,8 @@ pub enum OpenError {
     },
     /// There is no such directory.
     #[error(
-        "{} holds no saved state: there is no such directory; check [state] directory",
+        "{} holds no saved state: there is no directory of that name; look at --directory, or at [state] \
+         directory in the configuration",
         directory.display()
     )]
     Missing {

@@ -3,6 +3,7 @@
 //! in the frames; what lies beyond belongs to a step that never became durable.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::error::OpenError;
 use super::files::{Files, OpenFile};
@@ -41,11 +42,14 @@ pub(super) fn encode(items: &[u64], to: &mut Vec<u8>) {
     }
 }
 
-/// Reads one saved list, as far as it counts, in bounded memory.
+/// Reads one saved list, as far as it counts, in bounded memory. Its file is open only
+/// between the first items and the last: there may be more lists than a process may
+/// have open files. So a list of a directory that is only looked at may be gone before
+/// it is read; how long it is stays known.
 pub struct ListReader {
     counted: CountedList,
-    path: PathBuf,
-    file: Box<dyn OpenFile>,
+    files: Arc<dyn Files>,
+    file: Option<Box<dyn OpenFile>>,
     read: u64,
     crc: crc32fast::Hasher,
     bytes: Vec<u8>,
@@ -53,17 +57,22 @@ pub struct ListReader {
 }
 
 impl ListReader {
-    /// Opens a list that a frame counts; it is at least as long as counted.
-    pub(super) fn open(
-        files: &dyn Files,
+    /// For a list that a frame counts: it is there, and at least as long as counted.
+    pub(super) fn new(
+        files: &Arc<dyn Files>,
         counted: CountedList,
     ) -> Result<(ListReader, Format), OpenError> {
-        let name = file_name(counted.name(), counted.created);
-        let path = files.path().join(&name);
-        let file = files.open_to_read(&name).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => OpenError::damaged(&path, 0, "the file is missing"),
-            _ => OpenError::Io { path: path.clone(), doing: "opening", source },
-        })?;
+        let reader = ListReader {
+            counted,
+            files: Arc::clone(files),
+            file: None,
+            read: 0,
+            crc: crc32fast::Hasher::new(),
+            bytes: Vec::new(),
+            items: Vec::new(),
+        };
+        let path = reader.path();
+        let file = reader.open()?;
         let len = file.len().map_err(OpenError::io(&path, "asking for the length"))?;
         if len < file_len(counted.items) {
             let what = format!(
@@ -76,16 +85,21 @@ impl ListReader {
         let mut header = [0; FILE_HEADER as usize];
         file.read_at(0, &mut header).map_err(OpenError::io(&path, "reading"))?;
         let format = FileKind::List.read_header(&header, &path)?;
-        let reader = ListReader {
-            counted,
-            path,
-            file,
-            read: 0,
-            crc: crc32fast::Hasher::new(),
-            bytes: Vec::new(),
-            items: Vec::new(),
-        };
         Ok((reader, format))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.files.path().join(file_name(self.counted.name(), self.counted.created))
+    }
+
+    fn open(&self) -> Result<Box<dyn OpenFile>, OpenError> {
+        let name = file_name(self.counted.name(), self.counted.created);
+        self.files.open_to_read(&name).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => {
+                OpenError::damaged(&self.path(), 0, "the file is missing")
+            }
+            _ => OpenError::Io { path: self.path(), doing: "opening", source },
+        })
     }
 
     /// Which list it is.
@@ -111,22 +125,27 @@ impl ListReader {
     pub fn next_items(&mut self) -> Result<Option<&[u64]>, OpenError> {
         let count = CHUNK.min(self.counted.items - self.read);
         if count == 0 {
+            self.file = None;
             if self.crc.clone().finalize() != self.counted.crc {
-                return Err(OpenError::damaged(
-                    &self.path,
-                    FILE_HEADER,
-                    format!(
-                        "the checksum of the {} items from here on is wrong",
-                        self.counted.items
-                    ),
-                ));
+                let what = format!(
+                    "the checksum of the {} items from here on is wrong",
+                    self.counted.items
+                );
+                return Err(OpenError::damaged(&self.path(), FILE_HEADER, what));
             }
             return Ok(None);
         }
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.open()?,
+        };
         self.bytes.resize((count * ITEM) as usize, 0);
-        self.file
-            .read_at(file_len(self.read), &mut self.bytes)
-            .map_err(OpenError::io(&self.path, "reading"))?;
+        file.read_at(file_len(self.read), &mut self.bytes).map_err(|source| OpenError::Io {
+            path: self.path(),
+            doing: "reading",
+            source,
+        })?;
+        self.file = Some(file);
         self.crc.update(&self.bytes);
         self.read += count;
         self.items.clear();

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::OpenError;
 
@@ -35,7 +36,7 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(OpenError::io(&path, "opening the lock"))?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(OpenError::InUse {
@@ -66,6 +67,17 @@ impl Lock {
             _ => Holder::Nobody,
         }
     }
+}
+
+/// Tries for a moment: whoever only looks ([`Lock::holder`]) has it for an instant.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..5 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }
 
 fn written_pid(file: &mut File) -> Option<u32> {

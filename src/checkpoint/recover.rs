@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::Arc;
 
 use super::error::OpenError;
 use super::files::{Files, OpenFile};
@@ -72,9 +73,10 @@ struct Found {
 }
 
 pub(super) fn recover(
-    files: &dyn Files,
+    shared: &Arc<dyn Files>,
     access: Access,
 ) -> Result<(Option<Recovered>, Kept), OpenError> {
+    let files = shared.as_ref();
     let found = find(files)?;
     let Some(&newest) = found.segments.last() else {
         check_lists_beyond(files, &found, 0)?;
@@ -104,7 +106,7 @@ pub(super) fn recover(
     }
     let mut lists = Vec::new();
     for counted in body.table.lists {
-        let (reader, format) = ListReader::open(files, counted)?;
+        let (reader, format) = ListReader::new(shared, counted)?;
         kept.lists.insert(counted.name(), KeptList { counted, format });
         lists.push(reader);
     }

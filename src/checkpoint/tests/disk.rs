@@ -98,9 +98,13 @@ fn it_can_be_looked_at_while_it_is_written() {
     append(&mut writing, 1..=6);
     let mut looking = Directory::open_read_only(folder.path()).unwrap();
     assert_eq!(looking.in_use(), Some(Some(std::process::id())));
-    let recovered = looking.recover().unwrap().unwrap();
+    let mut recovered = looking.recover().unwrap().unwrap();
     append(&mut writing, 7..=12);
-    assert_eq!(model::read(recovered).unwrap(), (1, model::expected(1, 6)));
+    for sequence in 1..=6 {
+        let step = recovered.steps.next_step().unwrap().unwrap();
+        assert_eq!((step.sequence, step.changes), (sequence, &*model::step(sequence).changes));
+    }
+    assert!(recovered.steps.next_step().unwrap().is_none());
     let before = names(folder.path());
     assert_eq!(check_exact(&mut looking).unwrap(), 12);
     assert!(looking.append(&model::step(13)).is_err());
@@ -116,7 +120,8 @@ fn nothing_to_look_at() {
     assert_eq!(
         refusal,
         format!(
-            "{} holds no saved state: there is no such directory; check [state] directory",
+            "{} holds no saved state: there is no directory of that name; look at --directory, \
+             or at [state] directory in the configuration",
             path.display()
         )
     );
