@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -30,12 +30,14 @@ Examples:
   tidegauge state show --config tidegauge.toml --json | jq .checkpoint.age_seconds
 
 Everything saved, the ids left out, is read and its checksums are compared, so that
-damage is found. Exit code 0 also while nothing is saved, 1 when it cannot be read.";
+damage is found. Exit code 0 also for a directory in which nothing is saved yet, 1 when
+there is no such directory, or what is saved cannot be read.";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   tidegauge state export --config tidegauge.toml --out figures.jsonl
   tidegauge state export --config tidegauge.toml | jq -c 'select(.window == \"1h\") | .kpis'
+  tidegauge state export --config tidegauge.toml --directory /backup/a --out figures.jsonl
 
 The first line (\"kind\":\"state\") is what `state show --json` says; one line follows for
 each series of each slice and window (\"kind\":\"figures\") at the saved moment. What has no
@@ -47,10 +49,10 @@ Examples:
   tidegauge state reset --config tidegauge.toml                               asks first
   tidegauge state reset --config tidegauge.toml --yes                         for scripts
   tidegauge state reset --config tidegauge.toml --from 36h                    begin 36 hours ago
-  tidegauge state reset --config tidegauge.toml --from 2026-04-01T00:00:00Z
+  tidegauge state reset --config tidegauge.toml --from 2026-04-01     from that midnight on, UTC
 
 It says what is lost and asks; where nobody can answer it needs --yes, and exits with 2
-without it. It works on a state that is damaged or of a newer version, and removes only
+without it. After a no it exits with 1, and nothing has changed. It works on a state that is damaged or of a newer version, and removes only
 files of the saved state. Figures then begin anew from what the topics still hold: as far
 back as the longest window, or from --from on. Counters begin at 0. Dead letters of records
 below the committed offsets are not written again. Stop the instance first.";
@@ -93,10 +95,31 @@ struct ShowArgs {
     json: bool,
 }
 
+/// The state of a configuration, or another one under its declarations.
+#[derive(Args)]
+struct Meant {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// A directory in the place of the configuration's `[state] directory`.
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+impl Meant {
+    fn load(&self) -> Result<(Config, PathBuf), Failure> {
+        let config = super::run::load(&self.config)?;
+        let directory = match &self.directory {
+            Some(directory) => directory.clone(),
+            None => directory(&config)?,
+        };
+        Ok((config, directory))
+    }
+}
+
 #[derive(Args)]
 struct ExportArgs {
     #[command(flatten)]
-    config: ConfigArg,
+    meant: Meant,
     /// Where to write it; by default standard output.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -105,10 +128,10 @@ struct ExportArgs {
 #[derive(Args)]
 struct ResetArgs {
     #[command(flatten)]
-    config: ConfigArg,
-    /// Where the next start begins to read: an RFC 3339 time, or a duration such as 36h,
-    /// which means that long ago.
-    #[arg(long, value_name = "TIME")]
+    meant: Meant,
+    /// Where the next start begins to read: an RFC 3339 time, a day, which begins at
+    /// midnight in UTC, or a duration such as 36h, which means that long ago.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
     /// Do not ask.
     #[arg(long)]
@@ -157,8 +180,7 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
 }
 
 fn export(args: &ExportArgs) -> Result<(), Failure> {
-    let config = super::run::load(&args.config)?;
-    let directory = directory(&config)?;
+    let (config, directory) = args.meant.load()?;
     let now = tidegauge::app::now();
     let found = match &args.out {
         None => stored::export(&directory, &config, now, print_line)?,
@@ -179,72 +201,79 @@ fn export(args: &ExportArgs) -> Result<(), Failure> {
 }
 
 fn reset(args: &ResetArgs) -> Result<(), Failure> {
-    let config = super::run::load(&args.config)?;
     let now = tidegauge::app::now();
     let from = args.from.as_deref().map(|text| begin(text, now)).transpose()?;
-    let directory = directory(&config)?;
+    let (config, directory) = args.meant.load()?;
     if from.is_none() && !directory.exists() {
         return print_line(&format!("nothing is saved: there is no {}", directory.display()));
     }
     let mut reset = Reset::prepare(&directory, config.state.version, now)?;
-    if from.is_none() && *reset.lost() == Lost::Nothing {
+    let lost = lost(reset.lost());
+    if from.is_none() && lost.is_none() {
         return print_line(&format!("nothing is saved in {}", directory.display()));
     }
-    if *reset.lost() != Lost::Nothing && !args.yes {
-        confirm(&question(reset.lost(), &directory, from))?;
+    if let Some(lost) = &lost
+        && !args.yes
+    {
+        confirm(&question(lost, &directory, from))?;
     }
     reset.erase()?;
-    match from {
-        None => print_line(&format!(
-            "{} is empty: the next start begins anew, as far back as the longest window",
-            directory.display()
-        )),
-        Some(from) => {
-            reset.begin(&config, from, now)?;
-            print_line(&format!("the next start begins anew with the records since {from}"))
-        }
+    if let Some(from) = from {
+        reset.begin(&config, from, now)?;
     }
+    if let Some(lost) = lost {
+        print_line(&format!("removed from {}: {lost}", directory.display()))?;
+    }
+    print_line(&match from {
+        None => "the next start begins anew, as far back as the longest window".to_owned(),
+        Some(from) => format!("the next start begins anew with the records since {from}"),
+    })
 }
 
 /// Where to begin.
 fn begin(text: &str, now: EventTime) -> Result<EventTime, Failure> {
-    let parsed: Result<jiff::Timestamp, _> = text.parse();
-    let from = match (parsed, parse_duration(text)) {
+    let refused = |what: String, help: &str| {
+        Err(Failure::Refused(format!("error: --from {what}\n  help: {help}")))
+    };
+    let time = text.parse::<jiff::Timestamp>();
+    let midnight = text
+        .parse::<jiff::civil::Date>()
+        .and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).map(|midnight| midnight.timestamp()));
+    let from = match (time.or(midnight), parse_duration(text)) {
         (Ok(time), _) => EventTime::from_micros(time.as_microsecond()),
         (_, Ok(ago)) => now - ago,
-        _ => {
-            return Err(Failure::Refused(format!(
-                "error: `{text}` is neither a time nor a duration\n  help: write --from as 2026-04-01T12:00:00Z, or as 36h for 36 hours ago"
-            )));
+        (_, Err(how)) => {
+            return refused(
+                format!("`{text}` is neither a time nor a duration"),
+                &format!("a time is written 2026-04-01T12:00:00Z, a day 2026-04-01; {how}"),
+            );
         }
     };
     if from > now {
-        return Err(Failure::Refused(format!(
-            "error: --from {text} lies ahead\n  help: reading can only begin in the past"
-        )));
+        return refused(format!("{text} lies ahead"), "reading can only begin in the past");
     }
     Ok(from)
 }
 
-fn question(lost: &Lost, directory: &std::path::Path, from: Option<EventTime>) -> String {
-    let directory = directory.display();
-    let what = match lost {
-        Lost::Nothing => format!("Nothing is saved in {directory}."),
-        Lost::State(view) => {
-            let losses = view.checkpoint.as_ref().map(stored::losses).unwrap_or_default();
-            format!("This removes from {directory}: {losses}.")
-        }
-        Lost::Unreadable(why) => {
-            format!("This removes the saved state in {directory}, which cannot be read ({why}).")
-        }
-    };
+/// What goes, in the middle of a sentence; nothing where nothing does.
+fn lost(lost: &Lost) -> Option<String> {
+    match lost {
+        Lost::Nothing => None,
+        Lost::State(view) => Some(view.checkpoint.as_ref().map(stored::losses).unwrap_or_default()),
+        Lost::Unreadable(why) => Some(format!("a state that cannot be read ({why})")),
+    }
+}
+
+fn question(lost: &str, directory: &Path, from: Option<EventTime>) -> String {
     let begins = from.map_or_else(
         || "as far back as the longest window".to_owned(),
         |from| format!("from {from} on"),
     );
     format!(
-        "{what}\nThe figures then begin anew from what the topics still hold, {begins}; counters begin \
-         at 0. Dead letters of records below the committed offsets are not written again."
+        "This removes from {}: {lost}.\n\
+         The figures then begin anew from what the topics still hold, {begins}; counters begin \
+         at 0. Dead letters of records below the committed offsets are not written again.",
+        directory.display()
     )
 }
 
@@ -256,13 +285,13 @@ fn confirm(question: &str) -> Result<(), Failure> {
         )));
     }
     say(question);
-    let _ = write!(std::io::stderr(), "Remove it? Type yes: ");
+    let _ = write!(std::io::stderr(), "Remove it? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
     if matches!(answer.trim().to_lowercase().as_str(), "yes" | "y") {
         return Ok(());
     }
-    Err(Failure::Refused("nothing was removed".to_owned()))
+    Err(Failure::Failed(anyhow::anyhow!("nothing was removed")))
 }
 
 #[cfg(test)]
@@ -288,7 +317,9 @@ mod tests {
         check("36h", Ok(1_000_000 - 36 * 3_600));
         check("1d12h", Ok(1_000_000 - 36 * 3_600));
         check("yesterday", Err("neither a time nor a duration"));
-        check("2026-04-01", Err("neither a time nor a duration"));
+        check("1970-01-02", Ok(86_400));
+        check("-1h", Err("neither a time nor a duration"));
+        check("99999d", Err("more than ten years"));
         check("1970-02-02T00:00:00Z", Err("lies ahead"));
     }
 }

@@ -231,7 +231,7 @@ pub(super) fn duplicates(root: &mut Table<'_>) -> Option<Span> {
     let mut horizon = Some(Span::from_secs(72 * 3_600));
     let Some(mut table) = root.table("duplicates") else { return horizon };
     if let Some(value) = table.optional("horizon") {
-        if value.text().as_deref() == Some("off") {
+        if value.is_text() && value.text().as_deref() == Some("off") {
             horizon = None;
         } else if let Some(span) = value.duration() {
             let (least, most) = (Span::from_secs(60), Span::from_secs(90 * 86_400));

@@ -202,9 +202,14 @@ fn a_saved_state_is_shown_written_out_and_removed() {
     fs::write(place.state().join("notes.txt"), "mine").expect("a file");
     place.check(&["reset"], 2, &[], &["60 counted events of one topic", &topic, "--yes"]);
     assert_eq!(counted(&place.show()), 60);
-    place.check(&["reset", "--yes"], 0, &["is empty"], &[]);
+    place.check(
+        &["reset", "--yes"],
+        0,
+        &["removed from", "60 counted events of one topic", "the next start begins anew"],
+        &[],
+    );
     assert_eq!(place.files(), ["notes.txt"]);
-    place.check(&["show"], 0, &["none yet: nothing is saved"], &[]);
+    place.check(&["show"], 0, &["none yet: this directory"], &[]);
     place.check(&["reset"], 0, &["nothing is saved"], &[]);
 
     // Nothing is left by which the same events could be taken for copies.
@@ -250,11 +255,16 @@ fn a_reset_can_say_where_reading_begins() {
 #[test]
 fn what_is_not_there_is_said() {
     let place = Place::alone();
-    place.check(&["show"], 1, &[], &["holds no saved state", "check [state] directory"]);
+    place.check(&["show"], 1, &[], &["holds no saved state", "look at --directory"]);
     place.check(&["reset"], 0, &["nothing is saved: there is no"], &[]);
     assert!(!place.state().exists());
     fs::create_dir(place.state()).expect("a directory");
-    place.check(&["show"], 0, &["checkpoint     none yet"], &[]);
+    place.check(
+        &["show"],
+        0,
+        &["checkpoint     none yet: this directory holds no saved state"],
+        &[],
+    );
     place.check(&["export"], 0, &[], &["nothing is saved in"]);
     assert!(place.show()["checkpoint"].is_null());
     let directory = place.state().to_string_lossy().into_owned();
@@ -277,6 +287,10 @@ fn a_beginning_that_cannot_be_meant_is_refused() {
     place.begin_a_state();
     place.check(&["show"], 0, &["begins at", "figures as of  none yet"], &[]);
     place.check(&["export"], 0, &[r#""start_from":"#], &[]);
+    let copy = place.folder.path().join("copy").to_string_lossy().into_owned();
+    place.check(&["reset", "--from", "2026-01-02", "--directory", &copy], 0, &["begins anew"], &[]);
+    place.check(&["export", "--directory", &copy], 0, &["2026-01-02T00:00:00Z"], &[]);
+    assert_ne!(place.show()["checkpoint"]["start_from"], "2026-01-02T00:00:00Z");
     let long_ago = ["reset", "--yes", "--from", "2026-01-01T00:00:00Z"];
     place.check(&long_ago, 0, &["since 2026-01-01T00:00:00Z"], &[]);
     assert_eq!(place.show()["checkpoint"]["start_from"], "2026-01-01T00:00:00Z");
@@ -294,7 +308,7 @@ fn a_damaged_state_can_only_be_removed() {
     place.check(&["export"], 1, &[], &["is damaged"]);
     place.check(&["reset"], 2, &[], &["cannot be read", "is damaged", "--yes"]);
     place.check(&["show"], 1, &[], &["is damaged"]);
-    place.check(&["reset", "--yes"], 0, &["is empty"], &[]);
+    place.check(&["reset", "--yes"], 0, &["removed from"], &[]);
     assert_eq!(place.files(), [""; 0]);
 }
 
@@ -338,7 +352,7 @@ fn a_directory_in_use_is_left_alone() {
     place.check(&["show"], 0, &[&format!("process {}", std::process::id())], &[]);
     assert_eq!(place.show()["used_by"]["pid"], std::process::id());
     drop(held);
-    place.check(&["reset", "--yes"], 0, &["is empty"], &[]);
+    place.check(&["reset", "--yes"], 0, &["removed from"], &[]);
 }
 
 /// Runs it at a terminal of its own; gives the exit code and all that is to be seen.
@@ -366,15 +380,12 @@ fn at_a_terminal_it_asks() {
     let place = Place::alone();
     place.begin_a_state();
     for (answer, code, says) in [
-        ("no\n", Some(2), "nothing was removed"),
-        ("\n", Some(2), "nothing was removed"),
-        ("yes\n", Some(0), "is empty"),
+        ("no\n", Some(1), "nothing was removed"),
+        ("\n", Some(1), "nothing was removed"),
+        ("yes\n", Some(0), "removed from"),
     ] {
         let (ended, seen) = at_a_terminal(&place, answer);
         assert_eq!(ended, code, "{answer:?}: {seen}");
-        assert!(
-            seen.contains("Remove it? Type yes: ") && seen.contains(says),
-            "{answer:?}: {seen}"
-        );
+        assert!(seen.contains("Remove it? [y/N] ") && seen.contains(says), "{answer:?}: {seen}");
     }
 }

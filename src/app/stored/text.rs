@@ -13,7 +13,7 @@ pub fn table(view: &StateView) -> String {
     };
     line(&mut text, "used by", &used_by);
     let Some(of) = &view.checkpoint else {
-        line(&mut text, "checkpoint", "none yet: nothing is saved");
+        line(&mut text, "checkpoint", "none yet: this directory holds no saved state");
         return text;
     };
     line(&mut text, "version", &of.version.to_string());
