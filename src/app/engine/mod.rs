@@ -7,6 +7,7 @@
 
 mod filling;
 mod head;
+mod reporting;
 mod saving;
 
 pub use head::{Counts, Head, PartitionHead, TopicHead};
@@ -19,16 +20,10 @@ use crate::admit::{Ledger, RecentLedger, SeenIds};
 use crate::app::decoding::DecodedBatch;
 use crate::checkpoint::ListName;
 use crate::event::{EventTime, Span};
-use crate::export::{
-    DeadLetterReport, DuplicatesReport, NotReady, PartitionReport, Report, TopicReport,
-};
 use crate::kafka::{DeadLetter, Folded, Gap, PartitionEnd, PartitionStart};
-use crate::kpi::{MeasureIndex, Plan, Store};
-use crate::objective::{Freshness, ObjectiveSpec, judge};
+use crate::kpi::{Plan, Store};
+use crate::objective::ObjectiveSpec;
 use crate::window::{Progress, StartedAt};
-
-/// Figures older than this say nothing about now.
-const STALE_AFTER: Span = Span::from_secs(60);
 
 /// All state of one instance.
 pub struct Engine {
@@ -296,127 +291,6 @@ impl Engine {
         };
         folded.into_iter().filter_map(may_be).collect()
     }
-
-    /// Ages the state and says what holds at this moment.
-    ///
-    /// `memory_full` says whether consumption is paused because memory is at its limit.
-    pub fn report(
-        &mut self,
-        now: EventTime,
-        dead_letters: DeadLetterReport,
-        memory_full: bool,
-    ) -> Report {
-        let as_of = self.as_of(now);
-        let complete = self.progress.complete(now);
-        let covered_from = self.progress.covered_from();
-        let snapshot = as_of.map(|as_of| {
-            self.store.advance(as_of, self.progress.highest_read());
-            self.store.snapshot(as_of, covered_from)
-        });
-        self.forget_ids(now);
-        let stale = as_of.is_some_and(|as_of| now - as_of > STALE_AFTER);
-        let verdicts = snapshot.as_ref().map_or_else(Vec::new, |snapshot| {
-            let freshness = Freshness { stale, incomplete: !complete };
-            judge(&self.objectives, self.plan.declarations(), snapshot, freshness)
-        });
-        let nothing_there =
-            !self.missing_topics.is_empty() && self.progress.names().next().is_none();
-        // Saved figures are right, for an older moment; how much was written since, only the
-        // brokers can say.
-        let all_started = self
-            .topics
-            .values()
-            .flat_map(|topic| topic.partitions.values())
-            .all(|partition| partition.dead_letters_from.is_some());
-        let not_ready = [
-            (as_of.is_some() && !all_started, NotReady::Starting),
-            (as_of.is_none() && nothing_there, NotReady::NoTopic),
-            (as_of.is_none() && !nothing_there, NotReady::Starting),
-            (!self.brokers_up, NotReady::BrokerDown),
-            (stale, NotReady::CatchingUp),
-            (as_of.is_some() && !complete, NotReady::Incomplete),
-            (dead_letters.blocked, NotReady::DeadLettersBlocked),
-            (memory_full, NotReady::MemoryFull),
-            (self.stopping, NotReady::Stopping),
-        ];
-        Report {
-            made_at: now,
-            started_at: self.started_at,
-            snapshot,
-            verdicts,
-            not_ready: not_ready
-                .into_iter()
-                .filter(|(holds, _)| *holds)
-                .map(|(_, why)| why)
-                .collect(),
-            complete,
-            covered_from,
-            topics: self
-                .topics
-                .iter()
-                .map(|(name, topic)| self.topic_report(name, topic))
-                .collect(),
-            missing_topics: self.missing_topics.iter().cloned().collect(),
-            brokers_up: self.brokers_up,
-            dead_letters,
-            other_currency: self.other_currency(),
-            overfull_levels: self.store.overfull_levels(),
-            snapshot_took: Span::ZERO,
-            state: None,
-            duplicates: self.duplicates(),
-            backfill: None,
-        }
-    }
-
-    /// Ids are forgotten as reading proceeds: of a topic found later, with a past of
-    /// its own, the copies are told as well, though `as_of` does not go back for it.
-    fn forget_ids(&mut self, now: EventTime) {
-        if let Some(seen) = &mut self.seen
-            && let Some(as_of) = self.progress.as_of(now)
-            && let Some(read_up_to) = self.progress.highest_read()
-        {
-            seen.advance(as_of.min(read_up_to));
-        }
-    }
-
-    fn duplicates(&self) -> Option<DuplicatesReport> {
-        let (seen, horizon) = (self.seen.as_ref()?, self.horizon?);
-        Some(DuplicatesReport { ids: seen.len(), bytes: seen.memory_bytes(), horizon })
-    }
-
-    fn other_currency(&self) -> Vec<(MeasureIndex, u64)> {
-        let measures = self.plan.declarations().measures.iter().enumerate();
-        measures
-            .filter(|(_, measure)| measure.currency().is_some())
-            .map(|(index, _)| (index, self.store.foreign_currency(index)))
-            .collect()
-    }
-
-    /// `as_of` goes back only when the clock does: a partition found later, with a
-    /// past of its own, holds it where it is until that is read.
-    fn as_of(&mut self, now: EventTime) -> Option<EventTime> {
-        let as_of = self.progress.as_of(now);
-        let held = self.last.filter(|(_, made_at)| *made_at <= now).map(|(as_of, _)| as_of);
-        let as_of = as_of.max(held);
-        self.last = as_of.map(|as_of| (as_of, now));
-        as_of
-    }
-
-    fn topic_report(&self, name: &Arc<str>, topic: &TopicState) -> TopicReport {
-        let partitions = topic.partitions.iter().map(|(&partition, state)| PartitionReport {
-            partition,
-            lag: self.progress.lag(name, partition),
-            frontier: self.progress.frontier(name, partition),
-            gaps: state.gaps,
-            lost_records: state.lost_records,
-        });
-        TopicReport {
-            topic: name.to_string(),
-            ledger: topic.ledger.clone(),
-            recent: topic.recent.clone(),
-            partitions: partitions.collect(),
-        }
-    }
 }
 
 /// Empty, with a place for every value that an objective names.
@@ -435,6 +309,7 @@ mod tests {
     use crate::aggregate::HashKey;
     use crate::app::decoding::LedgerPart;
     use crate::event::Vocabulary;
+    use crate::export::DeadLetterReport;
     use crate::kafka::{GapReason, Position};
     use crate::kpi::Declarations;
 
