@@ -20,6 +20,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
+use super::bootstrap::Bootstrap;
 use super::client::base_config;
 use super::shared::lock;
 use super::truncate::encode;
@@ -154,7 +155,8 @@ impl DeadLetters {
         let post = Arc::new(Post::default());
         let (letters, received) = bounded(settings.queue.max(1));
         let producer = connect(&settings, &post)?;
-        let writer = Writer { settings, post: Arc::clone(&post), producer, received };
+        let bootstrap = Bootstrap::new(&settings.brokers);
+        let writer = Writer { settings, post: Arc::clone(&post), producer, bootstrap, received };
         let thread = thread::Builder::new()
             .name("kafka-dead-letters".to_owned())
             .spawn(move || writer.run())
@@ -275,6 +277,10 @@ impl Post {
         lock(&self.returned).push_back(envelope);
     }
 
+    fn blocked(&self) -> bool {
+        lock(&self.ledger).blocked.is_some()
+    }
+
     fn may_send(&self) -> bool {
         lock(&self.ledger).retry_at.is_none_or(|at| at <= Instant::now())
     }
@@ -350,6 +356,7 @@ struct Writer {
     settings: DeadLetterSettings,
     post: Arc<Post>,
     producer: BaseProducer<Delivery>,
+    bootstrap: Bootstrap,
     received: Receiver<DeadLetter>,
 }
 
@@ -358,6 +365,11 @@ impl Writer {
         while !self.post.stopped() {
             self.producer.poll(Duration::ZERO);
             self.renew_after_a_fatal_error();
+            if self.post.blocked() {
+                self.bootstrap.silent(self.producer.client());
+            } else {
+                self.bootstrap.answered();
+            }
             let free = (self.producer.in_flight_count() as usize) < IN_FLIGHT;
             if !free || !self.post.may_send() {
                 self.producer.poll(Duration::from_millis(10));

@@ -14,6 +14,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
+use super::bootstrap::Bootstrap;
 use super::client::{Consumer, REQUEST_TIMEOUT, Refusal, refusal};
 use super::events::SourceEvent;
 use super::lookup;
@@ -44,6 +45,9 @@ pub(super) struct Discovery<C> {
     pub(super) shared: Arc<Shared>,
     pub(super) reader: Arc<Consumer>,
     pub(super) prober: Arc<Consumer>,
+    pub(super) reader_bootstrap: Bootstrap,
+    /// While partitions are looked up; once they are read, their ends are asked for.
+    pub(super) prober_bootstrap: Bootstrap,
     pub(super) clock: Arc<C>,
     pub(super) topics: HashMap<Arc<str>, Topic>,
     pub(super) missing: BTreeSet<String>,
@@ -124,9 +128,12 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     pub(super) fn run(mut self, woken: &Receiver<()>) {
         while !self.shared.stopped() {
             let mut pause = match self.look() {
-                Ok(true) => self.settings.discovery_interval,
-                Ok(false) => RETRY,
+                Ok(complete) => {
+                    self.reader_bootstrap.answered();
+                    if complete { self.settings.discovery_interval } else { RETRY }
+                }
                 Err(error) => {
+                    self.reader_bootstrap.silent(self.reader.client());
                     self.shared.brokers_silent(&error.to_string());
                     RETRY
                 }
@@ -433,22 +440,27 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     }
 
     /// A client that has seen the topic smaller takes a new partition for unknown.
-    fn know(&self, topic: &str) -> KafkaResult<()> {
-        [&self.prober, &self.reader]
-            .into_iter()
-            .try_for_each(|client| client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map(drop))
+    fn know(&mut self, topic: &str) -> KafkaResult<()> {
+        match self.prober.fetch_metadata(Some(topic), REQUEST_TIMEOUT) {
+            Ok(_) => self.prober_bootstrap.answered(),
+            Err(error) => {
+                self.prober_bootstrap.silent(self.prober.client());
+                return Err(error);
+            }
+        }
+        self.metadata(Some(topic)).map(drop)
     }
 
     fn starts(
-        &self,
+        &mut self,
         topic: &Arc<str>,
         id: Option<&str>,
         partitions: &[i32],
         at: StartAt,
     ) -> KafkaResult<Vec<Begin>> {
         let now = (self.clock)();
-        let (settings, shared) = (&self.settings, &self.shared);
         self.know(topic)?;
+        let (settings, shared) = (&self.settings, &self.shared);
         let starts = lookup::starts(settings, shared, &self.prober, topic, id, partitions, at, now);
         Ok(starts?.into_iter().map(|start| Begin { start, gap: None }).collect())
     }

@@ -15,6 +15,7 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::bootstrap::Bootstrap;
 use super::client::{Consumer, REQUEST_TIMEOUT, refusal};
 use super::shared::{Ends, Key, Shared, lock};
 use crate::event::EventTime;
@@ -30,6 +31,7 @@ pub(super) struct AskingEnds<C> {
     pub(super) shared: Arc<Shared>,
     pub(super) prober: Arc<Consumer>,
     pub(super) clock: Arc<C>,
+    pub(super) bootstrap: Bootstrap,
 }
 
 /// Commits.
@@ -70,7 +72,7 @@ impl Committing {
 
 impl<C: Fn() -> EventTime> AskingEnds<C> {
     /// Runs until the source stops.
-    pub(super) fn run(self) {
+    pub(super) fn run(mut self) {
         let mut next = Instant::now();
         while !self.shared.abandoned() {
             if Instant::now() >= next && !self.shared.stopped() {
@@ -82,19 +84,23 @@ impl<C: Fn() -> EventTime> AskingEnds<C> {
         }
     }
 
-    fn ask_ends(&self) {
+    fn ask_ends(&mut self) {
         let keys: Vec<Key> = lock(&self.shared.positions).keys().cloned().collect();
         if keys.is_empty() {
             return;
         }
         let at = (self.clock)();
         match self.ends_of(&keys) {
-            Ok(ends) => *lock(&self.shared.ends) = Some(Ends { at, ends }),
+            Ok(ends) => {
+                self.bootstrap.answered();
+                *lock(&self.shared.ends) = Some(Ends { at, ends });
+            }
             Err(error) => {
                 if let Some(refusal) = error.rdkafka_error_code().and_then(refusal) {
                     self.shared.fatal(refusal, None, &error.to_string());
                 }
                 tracing::debug!("where the partitions end is not known: {error}");
+                self.bootstrap.silent(self.prober.client());
                 self.shared.doubt_brokers();
             }
         }

@@ -10,6 +10,7 @@
 //! skipped without an event that says so. `rdkafka` is named in this module only.
 
 mod batch;
+mod bootstrap;
 mod client;
 mod dead_letters;
 mod discovery;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use rdkafka::error::KafkaError;
 
+use super::bootstrap::Bootstrap;
 use super::client;
 use super::discovery::Discovery;
 use super::ends::{AskingEnds, Committing};
@@ -61,6 +62,8 @@ where
         shared: Arc::clone(&shared),
         reader: Arc::clone(&reader),
         prober: Arc::clone(&prober),
+        reader_bootstrap: Bootstrap::new(&settings.brokers),
+        prober_bootstrap: Bootstrap::new(&settings.brokers),
         clock: Arc::clone(&clock),
         topics: HashMap::new(),
         missing: BTreeSet::new(),
@@ -72,7 +75,12 @@ where
         beyond_end: HashMap::new(),
     };
     let committing = Committing { shared: Arc::clone(&shared), prober: Arc::clone(&prober) };
-    let ends = AskingEnds { shared: Arc::clone(&shared), prober, clock: Arc::clone(&clock) };
+    let ends = AskingEnds {
+        shared: Arc::clone(&shared),
+        prober,
+        clock: Arc::clone(&clock),
+        bootstrap: Bootstrap::new(&settings.brokers),
+    };
     let reading = Reading::new(settings, Arc::clone(&shared), reader, clock, noted, events);
     let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
         thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| error.to_string())

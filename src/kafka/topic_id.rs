@@ -1,8 +1,8 @@
 //! The ids that the brokers gave topics when they were created: the only thing that
 //! tells a topic from another one of the same name.
 //!
-//! rdkafka has no call for them; librdkafka has one since 2.3. This is the only place
-//! that speaks to its C interface directly.
+//! rdkafka has no call for them; librdkafka has one since 2.3. Only this place and
+//! [`super::bootstrap`] speak to its C interface directly.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int};
