@@ -100,7 +100,10 @@ impl Progress {
         self.add_partition(topic, partition, reached.start, now);
         if let Some(of) = self.partition_mut(topic, partition) {
             of.folded_below = reached.folded_below;
-            of.caught_up_at = reached.frontier;
+            // Written under a clock that was ahead, it says nothing.
+            let known = |at: &EventTime| *at <= now;
+            of.caught_up_at = reached.frontier.filter(known);
+            of.highest_record = reached.highest_record.filter(known);
         }
         self.highest_record = self.highest_record.max(reached.highest_record);
     }
@@ -198,9 +201,9 @@ impl Progress {
         let partitions = self.topics.values_mut().flat_map(BTreeMap::values_mut);
         partitions
             .map(|partition| {
+                partition.put_back(now);
                 partition.note_caught_up(now);
-                // A clock that stepped back takes the frontier with it.
-                partition.frontier().map(|frontier| frontier.min(now))
+                partition.frontier()
             })
             .reduce(|least, next| Some(least?.min(next?)))
             .flatten()
@@ -265,6 +268,14 @@ impl Partition {
         if caught_up {
             self.caught_up_at = Some(now);
         }
+    }
+
+    /// A clock that stepped back takes with it what was noted while it was ahead.
+    fn put_back(&mut self, now: EventTime) {
+        self.caught_up_at = self.caught_up_at.map(|at| at.min(now));
+        self.highest_record = self.highest_record.map(|at| at.min(now));
+        self.unreadable_since = self.unreadable_since.map(|at| at.min(now));
+        self.heard_at = self.heard_at.min(now);
     }
 
     fn frontier(&self) -> Option<EventTime> {
@@ -365,6 +376,31 @@ mod tests {
         }
         progress.readable("t", 1, at(1_130));
         assert!(progress.complete(at(1_130)));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_leaves_nothing_behind() {
+        let mut progress = started(1);
+        progress.end_reported("t", 0, 0, at(4_600));
+        check(&mut progress, 4_600, Some(4_600));
+        // It is put right; from now on something is unread.
+        check(&mut progress, 1_001, Some(1_001));
+        progress.end_reported("t", 0, 100, at(1_002));
+        check(&mut progress, 1_002, Some(1_001));
+        check(&mut progress, 2_000, Some(1_001));
+        assert!(!progress.complete(at(2_000)), "nothing was heard for a quarter of an hour");
+    }
+
+    #[test]
+    fn what_was_saved_under_a_clock_that_was_ahead_is_not_believed() {
+        let mut progress = started(1);
+        progress.read("t", 0, Some(at(7_000)), 10, at(90_000));
+        progress.end_reported("t", 0, 10, at(90_000));
+        let saved = progress.reached("t", 0).expect("it is read");
+        let mut later = Progress::default();
+        later.resume_partition("t", 0, saved, at(8_000));
+        later.end_reported("t", 0, 1_000, at(8_000));
+        check(&mut later, 8_000, Some(7_000));
     }
 
     #[test]
