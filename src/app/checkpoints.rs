@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::admit::Ledger;
 use crate::app::clock;
-use crate::app::engine::{Cut, Engine, Missing};
+use crate::app::engine::{Cut, Engine, Losses, Missing};
 use crate::checkpoint::{Step, Submission, Writer};
 use crate::event::{EventTime, Span};
 use crate::export::StateReport;
@@ -85,9 +85,9 @@ impl Checkpoints {
         self.durable = Some(Durable { saved_at, ledgers, missing });
     }
 
-    /// What the newest durable checkpoint says of a partition: how often records were
-    /// missing, and how many. As with the ledgers, it never goes back over a crash.
-    pub(crate) fn missing(&self, topic: &str, partition: i32) -> (u64, u64) {
+    /// What the newest durable checkpoint says of a partition. As with the ledgers, it
+    /// never goes back over a crash.
+    pub(crate) fn missing(&self, topic: &str, partition: i32) -> Losses {
         let durable = self.durable.as_ref();
         let missing = durable.and_then(|of| of.missing.get(&(topic.to_owned(), partition)));
         missing.copied().unwrap_or_default()

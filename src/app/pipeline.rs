@@ -264,7 +264,7 @@ impl EngineThread {
             SourceEvent::Partition(start) => self.engine.partition(&start, now),
             SourceEvent::PartitionGone { topic, partition } => {
                 tracing::warn!(%topic, partition, "a partition is gone");
-                self.engine.partition_gone(&topic, partition);
+                self.engine.partition_gone(&topic, partition, now);
             }
             SourceEvent::Gap(gap) => {
                 tracing::error!(
@@ -408,7 +408,8 @@ impl EngineThread {
         if let Some(checkpoints) = &self.checkpoints {
             for topic in &mut report.topics {
                 for of in &mut topic.partitions {
-                    (of.gaps, of.lost_records) = checkpoints.missing(&topic.topic, of.partition);
+                    let losses = checkpoints.missing(&topic.topic, of.partition);
+                    (of.gaps, of.lost_records) = (losses.gaps, losses.records);
                 }
             }
         }

@@ -30,6 +30,20 @@ pub struct Head {
     pub filling: Vec<(String, String)>,
     /// In order of names.
     pub topics: Vec<TopicHead>,
+    /// What partitions that are gone have left.
+    #[serde(skip)]
+    pub gone: Gone,
+}
+
+/// What partitions that are gone have left. It stands behind everything else: the first
+/// heads that were written have none, and a program that does not know it leaves it
+/// unread.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Up to this moment some of their records are missing; microseconds.
+    pub missing_until: Option<i64>,
+    /// Topic, partition, how often records were gone before they were read, and how many.
+    pub losses: Vec<(String, i32, u64, u64)>,
 }
 
 /// One topic.
@@ -165,7 +179,8 @@ impl Head {
     /// As bytes of a checkpoint.
     pub fn encode(&self) -> Vec<u8> {
         // Writing into a growing vector cannot fail.
-        postcard::to_stdvec(self).unwrap_or_default()
+        let head = postcard::to_stdvec(self).unwrap_or_default();
+        postcard::to_extend(&self.gone, head).unwrap_or_default()
     }
 
     /// From the bytes of a checkpoint.
@@ -173,7 +188,12 @@ impl Head {
     /// # Errors
     /// Bytes that are no head: a defect of the program that wrote them.
     pub fn decode(bytes: &[u8]) -> Result<Head, String> {
-        postcard::from_bytes(bytes).map_err(|error| format!("the head cannot be read: {error}"))
+        let unreadable = |error| format!("the head cannot be read: {error}");
+        let (mut head, rest): (Head, _) = postcard::take_from_bytes(bytes).map_err(unreadable)?;
+        if !rest.is_empty() {
+            head.gone = postcard::from_bytes(rest).map_err(unreadable)?;
+        }
+        Ok(head)
     }
 }
 
@@ -204,8 +224,13 @@ mod tests {
     fn a_head_survives_its_bytes() {
         let mut topic = TopicHead::new("mail", &Ledger::default(), &RecentLedger::default());
         topic.partitions.push(PartitionHead { partition: 3, gaps: 1, ..PartitionHead::default() });
-        let head = Head { topics: vec![topic], as_of: Some(7), ..Head::default() };
-        assert_eq!(Head::decode(&head.encode()), Ok(head));
+        let gone = Gone { missing_until: Some(5), losses: vec![("web".to_owned(), 2, 1, 40)] };
+        let head = Head { topics: vec![topic], as_of: Some(7), gone, ..Head::default() };
+        assert_eq!(Head::decode(&head.encode()).as_ref(), Ok(&head));
+        let first = postcard::to_stdvec(&head).expect("as the first program wrote it");
+        assert_eq!(Head::decode(&first), Ok(Head { gone: Gone::default(), ..head.clone() }));
+        let read: Head = postcard::from_bytes(&head.encode()).expect("as the first one reads it");
+        assert_eq!(read, Head { gone: Gone::default(), ..head });
         assert!(Head::decode(&[0xFF; 9]).is_err());
     }
 }

@@ -44,6 +44,8 @@ pub struct Engine {
     filling: BTreeSet<(String, String)>,
     /// Measures of slices that have no past yet.
     begun: filling::Begun,
+    /// Up to this moment records are missing of partitions that are gone.
+    missing_until: Option<EventTime>,
     /// Where topics begin that were not read yet, if somebody asked for a time.
     start_from: Option<EventTime>,
     /// Saved lists that nobody needs.
@@ -59,6 +61,17 @@ struct TopicState {
     ledger: Ledger,
     recent: RecentLedger,
     partitions: BTreeMap<i32, PartitionState>,
+    /// What was gone before it could be read, also of partitions that are gone.
+    losses: BTreeMap<i32, Losses>,
+}
+
+/// Records of a partition that were gone before they could be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// How often.
+    pub gaps: u64,
+    /// How many, as far as offsets tell.
+    pub records: u64,
 }
 
 struct PartitionState {
@@ -67,8 +80,6 @@ struct PartitionState {
     dead_letters_from: Option<i64>,
     folded: i64,
     topic_id: Option<String>,
-    gaps: u64,
-    lost_records: u64,
 }
 
 impl Engine {
@@ -92,6 +103,7 @@ impl Engine {
             cluster: None,
             filling: BTreeSet::new(),
             begun: filling::Begun::default(),
+            missing_until: None,
             start_from: None,
             superfluous_lists: Vec::new(),
             stopping: false,
@@ -148,8 +160,6 @@ impl Engine {
                 dead_letters_from: Some(committed),
                 folded: start.start_offset,
                 topic_id: start.topic_id.clone(),
-                gaps: 0,
-                lost_records: 0,
             },
         );
     }
@@ -189,12 +199,30 @@ impl Engine {
         letters
     }
 
-    /// A partition is read no longer: its topic is gone, or has become smaller.
-    pub fn partition_gone(&mut self, topic: &str, partition: i32) {
+    /// A partition is read no longer: its topic is gone, or has become smaller. What
+    /// of it was not read is missing from every window that reaches back to before now,
+    /// and so is what was missing already.
+    pub fn partition_gone(&mut self, topic: &str, partition: i32, now: EventTime) {
+        let missing = self.progress.reached(topic, partition).and_then(|of| of.start.covered_from);
+        // Where its end is not known, nothing says that all of it was read.
+        let unread = self.progress.lag(topic, partition);
         self.progress.remove_partition(topic, partition);
-        if let Some(state) = self.topics.get_mut(topic) {
-            state.partitions.remove(&partition);
+        self.missing_until = self.missing_until.max(missing);
+        let Some(state) = self.topics.get_mut(topic) else { return };
+        if state.partitions.remove(&partition).is_none() || unread == Some(0) {
+            return;
         }
+        self.missing_until = self.missing_until.max(Some(now));
+        let losses = state.losses.entry(partition).or_default();
+        losses.gaps += 1;
+        losses.records += unread.unwrap_or(0);
+        tracing::warn!(
+            topic,
+            partition,
+            unread,
+            "a partition is gone with records that were not read: windows that reach back to \
+             before now lack them, and objectives are unknown until these have passed"
+        );
     }
 
     /// Records were deleted before they could be read: coverage begins behind them.
@@ -209,8 +237,9 @@ impl Engine {
         if let Some(partition) = topic.partitions.get_mut(&gap.partition) {
             partition.folded = gap.to_offset;
             partition.topic_id.clone_from(&gap.topic_id);
-            partition.gaps += 1;
-            partition.lost_records += gap.lost.unwrap_or(0);
+            let losses = topic.losses.entry(gap.partition).or_default();
+            losses.gaps += 1;
+            losses.records += gap.lost.unwrap_or(0);
             if gap.to_offset < gap.from_offset {
                 // The topic was created anew: none of its dead letters was written.
                 partition.dead_letters_from = Some(gap.to_offset);
@@ -260,6 +289,11 @@ impl Engine {
     /// From now on readiness says that the process is stopping.
     pub fn stopping(&mut self) {
         self.stopping = true;
+    }
+
+    /// From when on everything was read; `None` where nothing came before.
+    fn covered_from(&self) -> Option<EventTime> {
+        self.progress.covered_from().max(self.missing_until)
     }
 
     /// Where each partition is folded to, cut at the first offset whose dead letter
@@ -379,6 +413,52 @@ mod tests {
         };
         engine.gap(&gap, at(3));
         may_commit(&engine, None, 0);
+    }
+
+    fn begins(topic: &str, offset: i64, covered_from: Option<i64>) -> PartitionStart {
+        PartitionStart {
+            topic: topic.into(),
+            partition: 0,
+            start_offset: offset,
+            first_offset: offset,
+            covered_from: covered_from.map(at),
+            committed: None,
+            topic_id: None,
+            resumed: false,
+        }
+    }
+
+    fn ends(topic: &str, position: i64, end_offset: i64) -> PartitionEnd {
+        PartitionEnd { topic: topic.into(), partition: 0, position, end_offset }
+    }
+
+    /// A topic beside that of [`engine`] is read up to `read` of 1,000, and is gone.
+    #[track_caller]
+    fn check_gone(covered_from: Option<i64>, read: i64, expected: Option<i64>, losses: &[Losses]) {
+        let mut engine = engine(0);
+        engine.partition(&begins("u", 500, covered_from), at(10_000));
+        engine.ends(&[ends("t", 100, 100), ends("u", read, 1_000)], at(10_000), at(10_000));
+        engine.partition_gone("u", 0, at(10_001));
+        let report = engine.report(at(10_001), DeadLetterReport::default(), false);
+        assert_eq!(report.snapshot.map(|of| of.as_of), Some(at(10_001)));
+        assert_eq!(report.covered_from, expected.map(at));
+        assert_eq!(engine.missing().into_values().collect::<Vec<_>>(), losses);
+
+        // So it is after a restart, and when the topic is there again.
+        let head = Head::decode(&engine.cut().head).expect("a head");
+        let mut later = super::tests::engine(0);
+        later.resume(&head, |_| true, at(10_002)).expect("it is of this version");
+        assert_eq!((later.covered_from(), later.missing()), (expected.map(at), engine.missing()));
+        later.partition(&begins("u", 0, None), at(10_003));
+        assert_eq!((later.covered_from(), later.missing()), (expected.map(at), engine.missing()));
+    }
+
+    #[test]
+    fn what_is_missing_of_a_partition_that_is_gone_is_missing_still() {
+        check_gone(None, 1_000, None, &[]);
+        check_gone(Some(9_000), 1_000, Some(9_000), &[]);
+        check_gone(Some(9_000), 600, Some(10_001), &[Losses { gaps: 1, records: 400 }]);
+        check_gone(None, 999, Some(10_001), &[Losses { gaps: 1, records: 1 }]);
     }
 
     #[test]

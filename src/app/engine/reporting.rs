@@ -1,5 +1,6 @@
 //! What an engine says of itself each second: figures, verdicts, readiness, ledgers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Engine, TopicState};
@@ -25,7 +26,7 @@ impl Engine {
     ) -> Report {
         let as_of = self.as_of(now);
         let complete = self.progress.complete(now);
-        let covered_from = self.progress.covered_from();
+        let covered_from = self.covered_from();
         let snapshot = as_of.map(|as_of| {
             self.store.advance(as_of, self.progress.highest_read());
             self.store.snapshot(as_of, covered_from)
@@ -120,12 +121,17 @@ impl Engine {
     }
 
     fn topic_report(&self, name: &Arc<str>, topic: &TopicState) -> TopicReport {
-        let partitions = topic.partitions.iter().map(|(&partition, state)| PartitionReport {
-            partition,
-            lag: self.progress.lag(name, partition),
-            frontier: self.progress.frontier(name, partition),
-            gaps: state.gaps,
-            lost_records: state.lost_records,
+        let numbers: BTreeSet<i32> =
+            topic.partitions.keys().chain(topic.losses.keys()).copied().collect();
+        let partitions = numbers.into_iter().map(|partition| {
+            let losses = topic.losses.get(&partition).copied().unwrap_or_default();
+            PartitionReport {
+                partition,
+                lag: self.progress.lag(name, partition),
+                frontier: self.progress.frontier(name, partition),
+                gaps: losses.gaps,
+                lost_records: losses.records,
+            }
         });
         TopicReport {
             topic: name.to_string(),

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::filling::Begun;
-use super::{Engine, PartitionState, TopicState};
+use super::{Engine, Losses, PartitionState, TopicState};
 use crate::admit::{Ledger, SeenIds};
-use crate::app::engine::head::{Head, PartitionHead, TopicHead};
+use crate::app::engine::head::{Gone, Head, PartitionHead, TopicHead};
 use crate::checkpoint::{ListAddition, ListName};
 use crate::event::{EventTime, Span};
 use crate::kafka::{Folded, Resume};
@@ -36,9 +36,8 @@ pub struct Cut {
     pub missing: Missing,
 }
 
-/// By topic and partition: how often records were missing, and how many, as far as
-/// offsets tell.
-pub type Missing = BTreeMap<(String, i32), (u64, u64)>;
+/// By topic and partition.
+pub type Missing = BTreeMap<(String, i32), Losses>;
 
 impl Engine {
     /// From now on ids are kept for the next [`Engine::cut`]; before any is restored.
@@ -152,8 +151,8 @@ impl Engine {
     pub fn missing(&self) -> Missing {
         let mut missing = Missing::new();
         for (topic, state) in &self.topics {
-            for (&partition, of) in &state.partitions {
-                missing.insert((topic.to_string(), partition), (of.gaps, of.lost_records));
+            for (&partition, losses) in &state.losses {
+                missing.insert((topic.to_string(), partition), *losses);
             }
         }
         missing
@@ -178,16 +177,25 @@ impl Engine {
             let mut head = TopicHead::new(name, &topic.ledger, &topic.recent);
             for (&partition, state) in &topic.partitions {
                 let Some(reached) = self.progress.reached(name, partition) else { continue };
+                let losses = topic.losses.get(&partition).copied().unwrap_or_default();
                 head.partitions.push(PartitionHead {
                     folded_below: state.folded,
                     topic_id: state.topic_id.clone(),
-                    gaps: state.gaps,
-                    lost_records: state.lost_records,
+                    gaps: losses.gaps,
+                    lost_records: losses.records,
                     ..PartitionHead::new(partition, reached)
                 });
             }
             head
         });
+        let mut gone = self.missing();
+        gone.retain(|(topic, partition), _| {
+            !self.topics[topic.as_str()].partitions.contains_key(partition)
+        });
+        let gone = gone
+            .into_iter()
+            .map(|((topic, partition), of)| (topic, partition, of.gaps, of.records))
+            .collect();
         Head {
             cluster: self.cluster.clone(),
             key_check: self.plan.key_check(),
@@ -196,6 +204,7 @@ impl Engine {
             ids_step: self.seen.as_ref().map(|ids| ids.step().micros()),
             filling: self.filling.iter().cloned().collect(),
             topics: topics.collect(),
+            gone: Gone { missing_until: self.missing_until.map(EventTime::micros), losses: gone },
         }
     }
 
@@ -221,19 +230,27 @@ impl Engine {
             let name: Arc<str> = topic.name.as_str().into();
             let (ledger, recent) =
                 topic.ledgers().map_err(|error| format!("topic `{name}`: {error}"))?;
-            let mut partitions = BTreeMap::new();
+            let (mut partitions, mut losses) = (BTreeMap::new(), BTreeMap::new());
             for saved in &topic.partitions {
                 self.progress.resume_partition(&name, saved.partition, saved.reached(), now);
                 let state = PartitionState {
                     dead_letters_from: None,
                     folded: saved.folded_below,
                     topic_id: saved.topic_id.clone(),
-                    gaps: saved.gaps,
-                    lost_records: saved.lost_records,
                 };
+                if saved.gaps > 0 {
+                    let of = Losses { gaps: saved.gaps, records: saved.lost_records };
+                    losses.insert(saved.partition, of);
+                }
                 partitions.insert(saved.partition, state);
             }
-            self.topics.insert(name, TopicState { ledger, recent, partitions });
+            self.topics.insert(name, TopicState { ledger, recent, partitions, losses });
+        }
+        self.missing_until = head.gone.missing_until.map(EventTime::from_micros);
+        for (topic, partition, gaps, records) in &head.gone.losses {
+            if let Some(topic) = self.topics.get_mut(topic.as_str()) {
+                topic.losses.insert(*partition, Losses { gaps: *gaps, records: *records });
+            }
         }
         Ok(dropped)
     }
@@ -251,7 +268,7 @@ impl Engine {
     /// Every figure of a state that was restored, at the moment for which it was saved.
     pub fn figures_at(&mut self, as_of: EventTime) -> KpiSnapshot {
         self.store.advance(as_of, self.progress.highest_read());
-        self.store.snapshot(as_of, self.progress.covered_from())
+        self.store.snapshot(as_of, self.covered_from())
     }
 
     /// Where the source is to go on.
