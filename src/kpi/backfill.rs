@@ -31,6 +31,17 @@ impl Store {
                 let number = mine
                     .find(series.hash, &series.key)
                     .or_else(|| mine.admit(plan, series.hash, &series.key, &mut self.journal));
+                if number.is_none() {
+                    let folded = mine.folded.get_or_insert_default();
+                    folded.changed = true;
+                    if let Some(newest) = series.newest(plan, &theirs.ageing) {
+                        folded.candidates.forget_before(newest);
+                        folded.note(plan.key.hash(&series.key), newest);
+                    }
+                    if let Some(since) = series.since_asked_for(plan, &theirs.ageing) {
+                        folded.candidates.forget_before(since.offset(-1));
+                    }
+                }
                 let target = match number {
                     Some(number) => mine.series[number as usize].as_mut(),
                     None => Some(other_of(&mut mine.other, plan)),

@@ -19,6 +19,8 @@ mod snapshot;
 mod spec;
 mod store;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{EventBatch, Mark};
 pub use evaluate::Operand;

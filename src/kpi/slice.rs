@@ -79,7 +79,8 @@ pub(super) struct Folded {
 pub(super) const FOLDED_KINDS: [ColumnKind; 2] = [ColumnKind::Distinct, ColumnKind::Amounts];
 
 impl Folded {
-    fn note(&mut self, item: u64, tick: Tick) {
+    /// An event of that value was folded.
+    pub(super) fn note(&mut self, item: u64, tick: Tick) {
         self.cells[0].add(FOLDED_KINDS[0], tick, Payload::Item(item), &[]);
     }
 }

@@ -83,6 +83,7 @@ impl Ageing {
                 self.joined.iter().zip(&inherited.joined).all(|(mine, left)| mine >= left);
             !outgrown || inherited.held_from >= self.keep_from
         });
+        self.keep_whole_panes();
         true
     }
 
@@ -141,6 +142,14 @@ impl Ageing {
             joined.iter_mut().zip(before.joined).for_each(|(mine, left)| *mine = left.max(*mine));
         }
         self.inherited = Some(Inherited { held_from, joined });
+        self.keep_whole_panes();
+    }
+
+    /// A pane that was joined for other windows is held as a whole, until the last of it
+    /// is past: what is dropped before that would not be missed by windows that come
+    /// later.
+    fn keep_whole_panes(&mut self) {
+        self.keep_from = self.floor(self.keep_from);
     }
 
     /// The first tick of the pane that holds `tick`. Does not decrease.

@@ -226,7 +226,8 @@ impl SeenIds {
         }
         self.sweep_rest();
         if std::mem::take(&mut self.restored) {
-            self.lists.extend(to, to - PAST);
+            // Lists of what came from before that are held a horizon longer.
+            self.lists.extend(to, to - PAST - SIXTEENTHS);
         }
         if self.lists.expire(to) {
             self.sweeping = Some(0);

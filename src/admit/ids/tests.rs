@@ -417,3 +417,19 @@ fn with_another_horizon_nothing_is_forgotten_too_early_and_all_is_written_anew()
         }
     }
 }
+
+#[test]
+fn what_was_first_seen_far_behind_the_present_outlives_a_restart() {
+    let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::new());
+    seen.keep_journal(true);
+    seen.begin(minute(5_000));
+    seen.advance(minute(5_000));
+    assert_eq!(seen.observe(fingerprint(1), minute(100)), Sighting::First);
+    write(&mut seen, &mut disk);
+    let mut back = read(&disk, HORIZON);
+    for seen in [&mut seen, &mut back] {
+        seen.begin(minute(5_001));
+        seen.advance(minute(5_001));
+        assert_eq!(seen.observe(fingerprint(1), minute(101)), Sighting::Copy);
+    }
+}

@@ -215,10 +215,15 @@ impl Target<'_> {
                 self.take(number);
             }
             Op::MergedIntoOther(number) => {
-                if let Some(leaver) = self.take(number)
+                if let Some(mut leaver) = self.take(number)
                     && *self.known
                 {
-                    other_of(&mut self.slice.other, self.plan).merge(self.plan, &leaver);
+                    // As it was when they were merged: what is past must not count
+                    // against the limits of a cell.
+                    let other = other_of(&mut self.slice.other, self.plan);
+                    leaver.age(self.plan, &self.slice.ageing);
+                    other.age(self.plan, &self.slice.ageing);
+                    other.merge(self.plan, &leaver);
                 }
             }
             Op::Faded => {
