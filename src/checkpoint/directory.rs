@@ -8,7 +8,7 @@
 //! place where it belongs, and what lies beyond is cut off first.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,6 @@ pub struct Directory {
     format: Format,
     /// `None` until recovered.
     kept: Option<Kept>,
-    /// Where the cycle began that this process is writing: what a process before left
-    /// unfinished is never counted as whole.
-    cycle: Option<u64>,
     /// That of the newest frame of the last segment, if this process wrote it.
     schema: Option<Arc<[u8]>>,
     /// Files that nothing rests on, but which could not be removed so far.
@@ -61,11 +58,7 @@ impl Directory {
     /// version that this program does not write.
     pub fn open(path: &Path, version: Option<u32>) -> Result<Directory, OpenError> {
         let format = Format::to_write(version)?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(OpenError::io(path, "making the directory"))?;
+        make(path).map_err(OpenError::io(path, "making the directory"))?;
         let lock = Lock::take(path)?;
         Ok(Directory::over(Arc::new(Disk::new(path)), Hold::Own { _lock: Some(lock) }, format))
     }
@@ -94,7 +87,6 @@ impl Directory {
             hold,
             format,
             kept: None,
-            cycle: None,
             schema: None,
             leftovers: Vec::new(),
             frame: Vec::new(),
@@ -137,7 +129,6 @@ impl Directory {
             Err(error) => return Err(error),
         };
         self.kept = Some(kept);
-        self.cycle = None;
         self.schema = None;
         Ok(recovered)
     }
@@ -308,7 +299,7 @@ impl Home for Directory {
             Some(last) if !step.begins_cycle && last.format == self.format => Target::Last(*last),
             _ => Target::New,
         };
-        let base = match (kept.segments.is_empty(), step.begins_cycle, self.cycle) {
+        let base = match (kept.segments.is_empty(), step.begins_cycle, kept.cycle) {
             (true, ..) => step.sequence,
             (false, true, Some(whole)) => whole,
             (false, ..) => kept.base,
@@ -364,7 +355,7 @@ impl Home for Directory {
             kept.segments.pop_front();
         }
         if step.begins_cycle {
-            self.cycle = Some(step.sequence);
+            kept.cycle = Some(step.sequence);
         }
         self.schema = Some(Arc::clone(&step.schema));
         self.kept = Some(kept);
@@ -380,6 +371,18 @@ impl Home for Directory {
             segments + lists.sum::<u64>()
         })
     }
+}
+
+/// Makes a directory, with rights for its owner only, and those above it; their names
+/// are durable then.
+fn make(path: &Path) -> io::Result<()> {
+    let new: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for above in new.into_iter().filter_map(Path::parent) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        File::open(above)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn new_list(name: ListName, created: u64, format: Format) -> KeptList {

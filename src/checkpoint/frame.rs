@@ -150,6 +150,11 @@ pub(super) fn encode(step: &Step, table: &Table, to: &mut Vec<u8>) {
     FrameHeader::Step(header).write(&mut to[start..body]);
 }
 
+/// `None`: these bytes are no table.
+pub(super) fn decode_table(bytes: &[u8]) -> Option<Table> {
+    postcard::from_bytes(bytes).ok()
+}
+
 /// Cuts a body into its parts. `None`: they do not fit, which a body that was written
 /// whole never does.
 pub(super) fn decode<'a>(header: &StepHeader, body: &'a [u8]) -> Option<Body<'a>> {
@@ -157,7 +162,7 @@ pub(super) fn decode<'a>(header: &StepHeader, body: &'a [u8]) -> Option<Body<'a>
         return None;
     }
     let (table, rest) = body.split_at_checked(header.table_len as usize)?;
-    let table: Table = postcard::from_bytes(table).ok()?;
+    let table = decode_table(table)?;
     let schema_len = usize::try_from(table.schema_len.unwrap_or(0)).ok()?;
     let (schema, rest) = rest.split_at_checked(schema_len)?;
     let (head, changes) = rest.split_at_checked(usize::try_from(table.head_len).ok()?)?;

@@ -41,6 +41,9 @@ pub(super) struct Kept {
     pub(super) sequence: u64,
     /// The first sequence that is still needed.
     pub(super) base: u64,
+    /// The newest step that began a cycle: with the next one that does, it is whole,
+    /// however many processes have written it.
+    pub(super) cycle: Option<u64>,
     pub(super) segments: VecDeque<KeptSegment>,
     pub(super) lists: BTreeMap<ListName, KeptList>,
 }
@@ -98,6 +101,7 @@ pub(super) fn recover(
     let mut kept = Kept {
         sequence,
         base: body.table.base,
+        cycle: newest_cycle(&segments)?,
         segments: segments.iter().map(kept_segment).collect(),
         lists: BTreeMap::new(),
     };
@@ -243,6 +247,17 @@ fn open_needed(
         });
     }
     Ok(segments)
+}
+
+/// The newest step that began a cycle. Its table is not checked yet: whoever reads the
+/// steps does that.
+fn newest_cycle(segments: &VecDeque<Segment>) -> Result<Option<u64>, OpenError> {
+    for segment in segments.iter().rev() {
+        if segment.begins_cycle()? {
+            return Ok(Some(segment.first));
+        }
+    }
+    Ok(None)
 }
 
 /// A list that a later step began says that this step is missing.

@@ -117,6 +117,18 @@ impl Segment {
         Ok(Outline { last, before, tail })
     }
 
+    /// Whether its first frame says that a cycle begins.
+    pub(super) fn begins_cycle(&self) -> Result<bool, OpenError> {
+        let Some(FrameHeader::Step(first)) = self.header_at(FILE_HEADER)? else { return Ok(false) };
+        let offset = FILE_HEADER + FRAME_HEADER as u64;
+        if u64::from(first.table_len) > self.len - offset {
+            return Ok(false);
+        }
+        let mut table = vec![0; first.table_len as usize];
+        self.file.read_at(offset, &mut table).map_err(OpenError::io(&self.path, "reading"))?;
+        Ok(frame::decode_table(&table).is_some_and(|table| table.begins_cycle))
+    }
+
     /// The header at a place; `None` if there is none.
     fn header_at(&self, offset: u64) -> Result<Option<FrameHeader>, OpenError> {
         if self.len - offset < FRAME_HEADER as u64 {

@@ -43,6 +43,7 @@ pub struct Step {
     pub dropped: Vec<ListName>,
     /// Whether a cycle begins with this step: the changes of a whole cycle, and of all
     /// steps after it, are enough to build the state anew, so that what came before
-    /// the last whole cycle may go.
+    /// the last whole cycle may go. So the cycle before this step is whole, whichever
+    /// process began it, or this step alone has everything.
     pub begins_cycle: bool,
 }

@@ -58,20 +58,20 @@ fn what_came_before_the_last_whole_cycle_goes() {
 }
 
 #[test]
-fn a_cycle_that_a_restart_cut_short_does_not_count_as_whole() {
+fn a_cycle_goes_on_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut directory = open(folder.path());
     directory.recover().unwrap();
     append(&mut directory, 1..=6);
     drop(directory);
-    // The next process begins a cycle at once, whatever the one before was at.
     let mut directory = open(folder.path());
     directory.recover().unwrap();
-    let mut early = model::step(7);
-    early.begins_cycle = true;
-    directory.append(&early).unwrap();
-    let first = directory.recover().unwrap().unwrap().steps.next_step().unwrap().unwrap().sequence;
-    assert_eq!(first, 1, "step 5 began a cycle that never became whole");
+    for (appended, first) in [(7, 1), (8, 1), (9, 5)] {
+        append(&mut directory, appended..=appended);
+        let mut steps = directory.recover().unwrap().unwrap().steps;
+        let oldest = steps.next_step().unwrap().unwrap().sequence;
+        assert_eq!(oldest, first, "the cycle that step 5 began is whole with step 9");
+    }
 }
 
 #[test]
@@ -276,4 +276,19 @@ fn a_newer_version_is_refused() {
          [state] version = 1), or run `tidegauge state reset`: the figures then begin anew from what \
          the topics still hold",
     );
+}
+
+#[test]
+fn runs_that_are_shorter_than_two_cycles_leave_no_more_behind_than_long_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sequence = 0;
+    // A cycle is four steps.
+    for steps in [4, 1, 2, 3, 5, 4, 1, 1, 1, 6, 3, 2] {
+        let mut directory = open(folder.path());
+        assert_eq!(check_exact(&mut directory).unwrap(), sequence);
+        append(&mut directory, sequence + 1..=sequence + steps);
+        sequence += steps;
+        let segments = names(folder.path()).iter().filter(|name| name.starts_with("seg")).count();
+        assert!(segments <= 3, "{segments} segments after {sequence} steps");
+    }
 }
