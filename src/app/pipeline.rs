@@ -264,6 +264,7 @@ impl EngineThread {
             SourceEvent::Partition(start) => self.engine.partition(&start, now),
             SourceEvent::PartitionGone { topic, partition } => {
                 tracing::warn!(%topic, partition, "a partition is gone");
+                self.set_letters_apart(&topic, partition);
                 self.engine.partition_gone(&topic, partition, now);
             }
             SourceEvent::Gap(gap) => {
@@ -272,6 +273,7 @@ impl EngineThread {
                     from = gap.from_offset, to = gap.to_offset, reason = gap.reason.name(),
                     "records were deleted before they could be read: coverage begins behind the gap"
                 );
+                self.set_letters_apart(&gap.topic, gap.partition);
                 self.engine.gap(&gap, now);
             }
             SourceEvent::Unreadable { topic, partition, error } => {
@@ -336,6 +338,14 @@ impl EngineThread {
 
     /// Whether the dead-letter topic refuses: nothing is read until it takes what is
     /// there, so that nothing is read that could not be kept.
+    /// Offsets of a partition no longer say which of its dead letters are written. None
+    /// is still to be handed over: nothing is received before that.
+    fn set_letters_apart(&self, topic: &str, partition: i32) {
+        if let Some(dead_letters) = &self.dead_letters {
+            dead_letters.set_apart(topic, partition);
+        }
+    }
+
     fn letters_refused(&self) -> bool {
         self.dead_letters.as_ref().is_some_and(|letters| letters.state().blocked.is_some())
     }
@@ -443,9 +453,10 @@ fn unwritten(
     waiting.into_iter().chain(handed_over).min()
 }
 
-/// Whether all dead letters below an offset are written.
+/// Whether all dead letters below an offset are written, and those of logs that are gone.
 fn is_flushed(letters: &VecDeque<DeadLetter>, writer: Option<&DeadLetters>, of: &Folded) -> bool {
-    unwritten(letters, writer, &of.topic, of.partition).is_none_or(|at| at >= of.next_offset)
+    writer.is_none_or(DeadLetters::none_apart)
+        && unwritten(letters, writer, &of.topic, of.partition).is_none_or(|at| at >= of.next_offset)
 }
 
 fn log_unknown_types(batch: &DecodedBatch) {

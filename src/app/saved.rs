@@ -141,7 +141,9 @@ pub fn load(
 /// From when on what is newly declared misses nothing: some partition may be read far
 /// beyond `as_of`, and an event may lie ahead of its record.
 fn begin_of_new(head: &Head, saved_at: EventTime, engine: &Engine, now: EventTime) -> EventTime {
+    let nothing_read = head.topics.iter().all(|topic| topic.partitions.is_empty());
     if head.as_of.is_none()
+        && nothing_read
         && let Some(from) = head.start_from
     {
         // Nothing was read yet.

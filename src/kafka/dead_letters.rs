@@ -136,6 +136,8 @@ struct Ledger {
     written: u64,
     pending: HashMap<(Arc<str>, i32), BTreeSet<i64>>,
     pending_count: u64,
+    /// Of those that are pending: of partitions whose offsets began anew since.
+    apart: BTreeSet<(Arc<str>, i32, i64)>,
     blocked: Option<String>,
     said: Option<Instant>,
     retry_at: Option<Instant>,
@@ -201,6 +203,21 @@ impl DeadLetters {
         ledger.pending.get(&(Arc::from(topic), partition))?.first().copied()
     }
 
+    /// The offsets of a partition begin anew, or it is gone: what is waiting of it is not
+    /// taken for what comes.
+    pub fn set_apart(&self, topic: &str, partition: i32) {
+        let mut ledger = lock(&self.post.ledger);
+        let key = (Arc::from(topic), partition);
+        let waiting = ledger.pending.remove(&key).unwrap_or_default();
+        let (topic, partition) = key;
+        ledger.apart.extend(waiting.iter().map(|offset| (Arc::clone(&topic), partition, *offset)));
+    }
+
+    /// Whether all that was set apart is written.
+    pub fn none_apart(&self) -> bool {
+        lock(&self.post.ledger).apart.is_empty()
+    }
+
     /// Waits until all are written, or until the deadline, and ends. Says how many
     /// are not written: their offsets are not to be committed.
     pub fn close(&self, deadline: Duration) -> u64 {
@@ -244,7 +261,12 @@ impl Post {
     fn written(&self, letter: &DeadLetter) {
         let mut ledger = lock(&self.ledger);
         let key = (Arc::clone(&letter.topic), letter.partition);
-        if ledger.pending.get_mut(&key).is_some_and(|offsets| offsets.remove(&letter.offset)) {
+        // Of two with one offset, that which was set apart was sent first.
+        let apart = !ledger.apart.is_empty()
+            && ledger.apart.remove(&(Arc::clone(&letter.topic), letter.partition, letter.offset));
+        if apart
+            || ledger.pending.get_mut(&key).is_some_and(|offsets| offsets.remove(&letter.offset))
+        {
             ledger.pending_count -= 1;
         }
         ledger.written += 1;
