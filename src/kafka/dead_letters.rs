@@ -8,6 +8,7 @@
 //! copies by the source coordinates in the headers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -161,7 +162,16 @@ impl DeadLetters {
         let writer = Writer { settings, post: Arc::clone(&post), producer, bootstrap, received };
         let thread = thread::Builder::new()
             .name("kafka-dead-letters".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || {
+                let post = Arc::clone(&writer.post);
+                if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                    // So consumption waits, and says why.
+                    let why = "the thread that writes dead letters failed unexpectedly: start \
+                               again, and please report this with the log";
+                    tracing::error!("{why}");
+                    lock(&post.ledger).blocked = Some(why.to_owned());
+                }
+            })
             .map_err(|error| error.to_string())?;
         Ok(DeadLetters { post, letters, thread: Mutex::new(Some(thread)) })
     }

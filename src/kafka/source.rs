@@ -5,6 +5,7 @@
 //! that still waits for one is left to end by itself.
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
@@ -82,8 +83,21 @@ where
         bootstrap: Bootstrap::new(&settings.brokers),
     };
     let reading = Reading::new(settings, Arc::clone(&shared), reader, clock, noted, events);
-    let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
-        thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| error.to_string())
+    let spawn = |name: &'static str, body: Box<dyn FnOnce() + Send>| {
+        let shared = Arc::clone(&shared);
+        let guarded = move || {
+            // Without it the others would go on as if nothing were new.
+            if catch_unwind(AssertUnwindSafe(body)).is_err() {
+                shared.note(Note::Say(SourceEvent::Fatal(format!(
+                    "the thread {name} failed unexpectedly: start again, and please report this \
+                     with the log"
+                ))));
+            }
+        };
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(guarded)
+            .map_err(|error| error.to_string())
     };
     let threads = vec![
         spawn("kafka-read", Box::new(move || reading.run()))?,
