@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -127,22 +128,42 @@ pub(super) struct EndReached {
     pub(super) topic: String,
     pub(super) partition: i32,
     pub(super) offset: i64,
+    /// When that was so. It may be heard much later: nothing is, while nobody takes what
+    /// is read.
+    pub(super) at: Instant,
 }
 
-/// A topic that is another one than before.
+/// What librdkafka says in its log and nowhere else.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Replaced {
-    pub(super) topic: String,
-    pub(super) id: String,
+pub(super) enum Told {
+    /// A topic is another one than before, and that is its id.
+    Replaced { topic: String, id: String },
+    /// A partition's log was cut before what would be read next.
+    Truncated {
+        topic: String,
+        partition: i32,
+        /// It was said after this moment, and less than a second after it.
+        after: Instant,
+    },
 }
 
-/// `[thrd:main]: Topic mail changed id from nN1uV... to gTpqJ...`; that it has an id at
-/// all is no change.
-fn id_change(text: &str) -> Option<Replaced> {
+/// `[thrd:main]: Topic mail changed id from nN1uV... to gTpqJ...`, also from none. The
+/// topic and its id; that a broker says none is no change.
+fn id_change(text: &str) -> Option<(&str, &str)> {
     let (topic, ids) = text.split_once(" changed id from ")?;
-    let (from, to) = ids.split_once(" to ")?;
+    let (_, to) = ids.split_once(" to ")?;
     let topic = topic.rsplit_once("Topic ")?.1;
-    (from != NO_ID).then(|| Replaced { topic: topic.to_owned(), id: to.to_owned() })
+    (to != NO_ID).then_some((topic, to))
+}
+
+/// `[thrd:main]: mail [3]: offset reset (at offset 100 (leader epoch 0), broker 1) to
+/// INVALID ...: Local: Partition log truncation detected`. The topic and the partition.
+fn truncation(text: &str) -> Option<(&str, i32)> {
+    let (partition, reason) = text.split_once("]: offset reset ")?;
+    let (topic, number) = partition.rsplit_once(" [")?;
+    let topic = topic.rsplit_once(' ').map_or(topic, |(_, topic)| topic);
+    let is_truncation = reason.ends_with("Partition log truncation detected");
+    number.parse().ok().filter(|_| is_truncation).map(|number| (topic, number))
 }
 
 /// Takes what librdkafka says outside of records.
@@ -151,19 +172,26 @@ pub(super) struct Context {
     /// Callbacks served so far: a poll that gave nothing and served nothing has found
     /// the queue empty.
     served: AtomicU64,
+    /// Before the client was, from whose beginning its statistics count the time.
+    created: Instant,
+    /// When the statistics were made that were served last.
+    stated: Mutex<Instant>,
     ends_reached: Mutex<Vec<EndReached>>,
-    replaced: Mutex<Vec<Replaced>>,
-    any_replaced: AtomicBool,
+    told: Mutex<Vec<Told>>,
+    any_told: AtomicBool,
 }
 
 impl Context {
     fn new(shared: &Arc<Shared>) -> Self {
+        let created = Instant::now();
         Context {
             shared: Arc::clone(shared),
             served: AtomicU64::new(0),
+            created,
+            stated: Mutex::new(created),
             ends_reached: Mutex::default(),
-            replaced: Mutex::default(),
-            any_replaced: AtomicBool::new(false),
+            told: Mutex::default(),
+            any_told: AtomicBool::new(false),
         }
     }
 
@@ -175,13 +203,27 @@ impl Context {
         std::mem::take(&mut *lock(&self.ends_reached))
     }
 
-    /// Topics that were found to be others since the last call. Costs next to nothing
-    /// while there are none.
-    pub(super) fn take_replaced(&self) -> Vec<Replaced> {
-        if self.any_replaced.swap(false, Ordering::Acquire) {
-            return std::mem::take(&mut *lock(&self.replaced));
+    /// What was said since the last call. Costs next to nothing while nothing is.
+    pub(super) fn take_told(&self) -> Vec<Told> {
+        if self.any_told.swap(false, Ordering::Acquire) {
+            return std::mem::take(&mut *lock(&self.told));
         }
         Vec::new()
+    }
+
+    fn told(&self, facility: &str, text: &str) -> Option<Told> {
+        match facility {
+            "METADATA" => {
+                let (topic, id) = id_change(text)?;
+                Some(Told::Replaced { topic: topic.to_owned(), id: id.to_owned() })
+            }
+            "OFFSET" => {
+                let (topic, partition) = truncation(text)?;
+                let after = *lock(&self.stated);
+                Some(Told::Truncated { topic: topic.to_owned(), partition, after })
+            }
+            _ => None,
+        }
     }
 
     fn note(&self) {
@@ -193,14 +235,14 @@ impl ClientContext for Context {
     /// Where a topic is created anew, librdkafka goes on at the old offset without a word,
     /// but for a line of its log, which overtakes the first record of the new topic. It
     /// is used to stop there until the ids are compared; without it some records could
-    /// be read twice before they are.
+    /// be read twice before they are. Of a log that was cut it gives up the partition
+    /// with an error that does not say which one; the log does, and that its offset is no
+    /// longer that record's even where the log has grown beyond it since.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.note();
-        if facility == "METADATA"
-            && let Some(replaced) = id_change(text)
-        {
-            lock(&self.replaced).push(replaced);
-            self.any_replaced.store(true, Ordering::Release);
+        if let Some(told) = self.told(facility, text) {
+            lock(&self.told).push(told);
+            self.any_told.store(true, Ordering::Release);
         }
         if matches!(level, RDKafkaLogLevel::Debug) {
             tracing::trace!(target: "librdkafka", facility, "{text}");
@@ -230,6 +272,9 @@ impl ClientContext for Context {
     /// went back since (after a pause), it is above `next_offset` and says nothing.
     fn stats(&self, statistics: Statistics) {
         self.note();
+        let age = Duration::from_micros(u64::try_from(statistics.age).unwrap_or(0));
+        let at = self.created + age;
+        *lock(&self.stated) = at;
         let mut ends = lock(&self.ends_reached);
         for (topic, of_topic) in statistics.topics {
             for partition in of_topic.partitions.values() {
@@ -240,6 +285,7 @@ impl ClientContext for Context {
                     topic: topic.clone(),
                     partition: partition.partition,
                     offset: partition.eof_offset,
+                    at,
                 });
             }
         }
@@ -318,14 +364,28 @@ mod tests {
     #[test]
     fn another_id_is_read_from_the_log() {
         let is = |text: &str, expected: Option<(&str, &str)>| {
-            let expected =
-                expected.map(|(topic, id)| Replaced { topic: topic.into(), id: id.into() });
             assert_eq!(id_change(text), expected, "{text}");
         };
         let (one, two) = ("nN1uVgTpqJwAAAAAAAAAAA", "gTpqJnN1uVwAAAAAAAAAAA");
         is(&format!("[thrd:main]: Topic mail changed id from {one} to {two}"), Some(("mail", two)));
-        is(&format!("Topic mail changed id from {NO_ID} to {two}"), None);
+        is(&format!("Topic mail changed id from {NO_ID} to {two}"), Some(("mail", two)));
+        is(&format!("Topic mail changed id from {one} to {NO_ID}"), None);
         is("[thrd:main]: Topic mail [0] 127.0.0.1:9092/1: Leader is 1", None);
+    }
+
+    #[test]
+    fn a_log_that_was_cut_is_read_from_the_log() {
+        let is = |text: &str, expected: Option<(&str, i32)>| {
+            assert_eq!(truncation(text), expected, "{text}");
+        };
+        let cut = "mail.v2 [13]: offset reset (at offset INVALID (leader epoch 1), broker 1) to \
+                   offset INVALID (leader epoch -1): Partition log truncation detected at offset \
+                   100 (leader epoch 0): broker end offset is 0 (offset leader epoch 0). Reset \
+                   to INVALID.: Local: Partition log truncation detected";
+        is(cut, Some(("mail.v2", 13)));
+        is(&format!("[thrd:main]: {cut}"), Some(("mail.v2", 13)));
+        is("mail [0]: offset reset (at ...) to ...: Broker: Offset out of range", None);
+        is("mail [0]: offset 3 committed: Success", None);
     }
 
     #[test]

@@ -31,6 +31,10 @@ const RETRY: Duration = Duration::from_millis(500);
 /// its beginning, would count its records twice.
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
+/// For so long each look has to see the same id of a topic before it is taken for another
+/// one, or for the same one against a doubt: a broker may lag behind the others.
+const CERTAIN: Duration = Duration::from_secs(1);
+
 /// When brokers that did not say the ids of topics are asked for them again.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -69,7 +73,9 @@ pub(super) struct Discovery<C> {
 pub(super) struct Topic {
     /// That of the topic that is read.
     pub(super) id: Option<String>,
-    reading: BTreeSet<i32>,
+    /// The id that was told last, and since when no other was.
+    told: Option<(String, Instant)>,
+    pub(super) reading: BTreeSet<i32>,
     /// Said to be found, and not started yet, for want of a leader or an answer.
     waiting: BTreeSet<i32>,
     /// Those that were seen at the first look, and not started yet.
@@ -86,6 +92,23 @@ struct Lost {
 }
 
 impl Topic {
+    /// Takes note of the id that it is told to have; says for how long no other was told.
+    fn hear(&mut self, id: &str, now: Instant) -> Duration {
+        match &self.told {
+            Some((told, since)) if told == id => now.saturating_duration_since(*since),
+            _ => {
+                self.told = Some((id.to_owned(), now));
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// Whether the last word was that it is not the topic that is read.
+    pub(super) fn is_another_perhaps(&self) -> bool {
+        let told = self.told.as_ref().map(|(told, _)| told);
+        self.id.is_some() && told.is_some() && told != self.id.as_ref()
+    }
+
     /// Takes note of which partitions `there` says there are, and forgets those that
     /// have been absent for [`GONE_AFTER`].
     fn lose(&mut self, there: impl Fn(i32) -> bool, now: Instant) -> Lost {
@@ -219,14 +242,16 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             self.say_cluster();
             self.expect_resumed();
         }
-        let ids = match self.compare_ids(broker, &seen) {
-            Ok(ids) => ids,
+        let (ids, uncertain) = match self.compare_ids(broker, &seen) {
+            Ok(compared) => compared,
             Err(error) => {
                 tracing::debug!("which topics these are is not known yet: {error}");
                 return Ok(false);
             }
         };
         self.forget_gone(&seen, &unclear, complete);
+        complete &= uncertain.is_empty();
+        seen.retain(|name, _| !uncertain.contains(name));
         // All are said to be found before any is started, so that nobody takes those
         // that were started first for all that there are.
         for (name, found) in &seen {
@@ -239,7 +264,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             complete &= self.start_new(name, found, ids.get(name).map(String::as_str));
         }
         self.patterns_looked |= by_pattern && complete;
-        Ok(complete)
+        Ok(complete && !self.shared.doubts_any())
     }
 
     /// One try: a broker that has just answered knows it, or has none.
@@ -268,17 +293,17 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         }
     }
 
-    /// The ids of the topics that there are. One that is read and has another id than
-    /// before is begun anew.
+    /// The ids of the topics that there are, and those topics that may be others than
+    /// before. One that is read and certainly has another id is begun anew.
     fn compare_ids(
         &mut self,
         broker: Option<i32>,
         seen: &BTreeMap<String, Seen>,
-    ) -> KafkaResult<HashMap<String, String>> {
+    ) -> KafkaResult<(HashMap<String, String>, BTreeSet<String>)> {
         let names: Vec<&str> = seen.keys().map(String::as_str).collect();
         let silent = self.silent_since.is_some_and(|since| since.elapsed() < ASK_AGAIN);
         let Some(broker) = broker.filter(|_| !silent && !names.is_empty()) else {
-            return Ok(HashMap::new());
+            return Ok((HashMap::new(), BTreeSet::new()));
         };
         let ids = match topic_ids(&self.prober, broker, &names) {
             Ok(ids) => ids,
@@ -294,15 +319,34 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             }
         };
         self.silent_once = false;
-        for (name, id) in &ids {
-            let Some((key, topic)) = self.topics.get_key_value(name.as_str()) else { continue };
-            let key = Arc::clone(key);
+        let now = Instant::now();
+        let mut uncertain = BTreeSet::new();
+        let mut others = Vec::new();
+        for (key, topic) in &mut self.topics {
+            let name: &str = key;
+            let Some(id) = ids.get(name) else { continue };
+            let certain = topic.hear(id, now) >= CERTAIN;
+            let first = topic.id.is_none() && !topic.reading.is_empty();
             let another = topic.id.as_ref().is_some_and(|known| known != id);
-            if another && !topic.reading.is_empty() {
-                self.begin_anew(&key, id)?;
+            if another && !certain {
+                uncertain.insert(name.to_owned());
+            } else if another && !topic.reading.is_empty() {
+                others.push((Arc::clone(key), id.clone()));
+            } else if first
+                || certain && self.shared.in_doubt_for(name).is_some_and(|doubt| doubt >= CERTAIN)
+            {
+                self.shared.doubt_no_longer(name);
+                self.shared.note(Note::Is { topic: Arc::clone(key), id: id.clone() });
             }
         }
-        Ok(ids)
+        for (topic, id) in others {
+            self.begin_anew(&topic, &id)?;
+            self.shared.doubt_no_longer(&topic);
+            if let Some(topic) = self.topics.get_mut(&topic) {
+                topic.id = Some(id);
+            }
+        }
+        Ok((ids, uncertain))
     }
 
     fn say(&self, event: SourceEvent) {
@@ -503,6 +547,24 @@ impl<C: Fn() -> EventTime> Discovery<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_certain_when_no_other_was_told_for_a_while() {
+        let begin = Instant::now();
+        let mut topic = Topic { id: Some("A".to_owned()), ..Topic::default() };
+        let mut hears = |id: &str, millis, expected, another| {
+            let heard = topic.hear(id, begin + Duration::from_millis(millis));
+            assert_eq!((heard.as_millis(), topic.is_another_perhaps()), (expected, another));
+        };
+        hears("A", 0, 0, false);
+        hears("A", 3_000, 3_000, false);
+        hears("B", 3_500, 0, true);
+        hears("B", 4_000, 500, true);
+        // A broker that lags behind is asked in between.
+        hears("A", 4_200, 0, false);
+        hears("B", 4_700, 0, true);
+        hears("B", 5_700, 1_000, true);
+    }
 
     #[test]
     fn a_partition_is_gone_only_when_it_was_absent_for_long() {

@@ -6,13 +6,13 @@
 //! first record there is, and the gap is said: what lies before it in time is not
 //! covered any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use super::discovery::Discovery;
+use super::discovery::{Discovery, Topic};
 use super::events::{Gap, GapReason, PartitionStart};
 use super::lookup::{self, Range};
 use super::settings::Resume;
@@ -103,14 +103,28 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     /// longer, or not yet, in the log. Says whether it has to be asked again.
     pub(super) fn mend_gaps(&mut self) -> KafkaResult<bool> {
         let mut settled = true;
+        let truncated = lock(&self.shared.truncated).clone();
         for (topic, positions) in self.positions() {
+            let known = self.topics.get(&topic);
+            if known.is_some_and(Topic::is_another_perhaps) || self.shared.doubts(&topic) {
+                // What it holds is not what was read: its gaps are another's.
+                settled = false;
+                continue;
+            }
             let partitions: Vec<i32> = positions.keys().copied().collect();
             let ranges = lookup::ranges(&self.prober, &topic, &partitions)?;
             let mut broken = Vec::new();
             for (partition, from_offset) in positions {
                 let Some(range) = ranges.get(&partition).copied() else { continue };
+                let key = (Arc::clone(&topic), partition);
+                if truncated.contains(&key) {
+                    // It may have grown beyond that offset since: other records.
+                    let reason = GapReason::BeyondEnd;
+                    broken.push(Broken { partition, from_offset, range, reason });
+                    continue;
+                }
                 let reason = out_of_range(from_offset, range);
-                if !self.is_settled(&(Arc::clone(&topic), partition), reason) {
+                if !self.is_settled(&key, reason) {
                     settled = false;
                 } else if let Some(reason) = reason {
                     broken.push(Broken { partition, from_offset, range, reason });
@@ -119,6 +133,8 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             let topic_id = self.topics.get(&topic).and_then(|topic| topic.id.clone());
             let gaps = self.gaps(&topic, topic_id.as_deref(), broken)?;
             if !gaps.is_empty() {
+                lock(&self.shared.truncated)
+                    .retain(|cut| cut.0 != topic || !gaps.contains_key(&cut.1));
                 self.shared.note(Note::Gaps(gaps.into_values().collect()));
             }
         }
@@ -126,13 +142,26 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     }
 
     /// A topic that is read has another id than before: everything that it holds now is
-    /// new.
+    /// new. An error where that is not known yet of all partitions: nobody would ask again
+    /// for those that were left out.
     pub(super) fn begin_anew(&mut self, topic: &Arc<str>, topic_id: &str) -> KafkaResult<()> {
         let positions = self.positions().remove(topic).unwrap_or_default();
-        let there: Vec<i32> = match self.metadata(Some(topic))?.topics().first() {
-            Some(found) => found.partitions().iter().map(|p| p.id()).collect(),
-            None => Vec::new(),
+        let metadata = self.metadata(Some(topic))?;
+        let found = metadata.topics().first();
+        if let Some(error) = found.and_then(|found| found.error()) {
+            return Err(KafkaError::MetadataFetch(error.into()));
+        }
+        let there: BTreeSet<i32> =
+            found.into_iter().flat_map(|found| found.partitions()).map(|p| p.id()).collect();
+        let is_open = |partition: &i32| {
+            there.contains(partition)
+                && !positions.contains_key(partition)
+                && !lock(&self.shared.left).contains(&(Arc::clone(topic), *partition))
         };
+        let reading = self.topics.get(topic).map(|known| &known.reading);
+        if there.is_empty() || reading.into_iter().flatten().any(is_open) {
+            return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownPartition));
+        }
         let known: BTreeMap<i32, i64> =
             positions.into_iter().filter(|(number, _)| there.contains(number)).collect();
         let numbers: Vec<i32> = known.keys().copied().collect();
@@ -210,6 +239,10 @@ impl<C: Fn() -> EventTime> Discovery<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use super::super::bootstrap::Bootstrap;
+    use super::super::{DemoBroker, SourceSettings, StartAt, client, shared::Shared};
     use super::*;
 
     #[test]
@@ -219,6 +252,54 @@ mod tests {
         assert_eq!(out_of_range(10, log), None);
         assert_eq!(out_of_range(20, log), None, "the next record to come");
         assert_eq!(out_of_range(21, log), Some(GapReason::BeyondEnd));
+    }
+
+    /// A look at a broker that has the topic `mail`, of one partition.
+    fn discovery(broker: &DemoBroker) -> Discovery<impl Fn() -> EventTime + use<>> {
+        let settings =
+            SourceSettings::new(broker.bootstrap(), "tidegauge.test", vec![], StartAt::Beginning);
+        let settings = Arc::new(settings);
+        let (shared, _, _) = Shared::new(&settings);
+        let shared = Arc::new(shared);
+        let client = || Arc::new(client::prober(&settings, &shared).expect("a client"));
+        Discovery {
+            reader: client(),
+            prober: client(),
+            reader_bootstrap: Bootstrap::new(&settings.brokers),
+            prober_bootstrap: Bootstrap::new(&settings.brokers),
+            clock: Arc::new(|| EventTime::from_secs(1)),
+            topics: HashMap::new(),
+            missing: BTreeSet::new(),
+            patterns_looked: false,
+            resume: BTreeMap::new(),
+            answered: false,
+            silent_once: false,
+            silent_since: None,
+            beyond_end: HashMap::new(),
+            shared: Arc::clone(&shared),
+            settings: Arc::clone(&settings),
+        }
+    }
+
+    #[test]
+    fn a_topic_is_begun_anew_only_where_all_its_partitions_are_known() {
+        let broker = DemoBroker::start().expect("a broker");
+        broker.create_topic("mail", 2).expect("a topic");
+        let mut discovery = discovery(&broker);
+        let mut begins = |topic: &str, read: &[(i32, i64)], left: &[i32]| {
+            let topic: Arc<str> = topic.into();
+            let known = discovery.topics.entry(Arc::clone(&topic)).or_default();
+            known.reading = [0, 1].into();
+            let key = |number: &i32| (Arc::clone(&topic), *number);
+            let positions = read.iter().map(|(number, next)| (key(number), *next));
+            *lock(&discovery.shared.positions) = positions.collect();
+            *lock(&discovery.shared.left) = left.iter().map(key).collect();
+            discovery.begin_anew(&topic, "B").is_ok()
+        };
+        assert!(begins("mail", &[(0, 0), (1, 0)], &[]));
+        assert!(!begins("mail", &[(0, 0)], &[]), "1 has just started");
+        assert!(begins("mail", &[(0, 0)], &[1]));
+        assert!(!begins("nothing", &[(0, 0), (1, 0)], &[]), "the broker does not know it");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It polls the consumer, copies records into batches and sends them, with everything
 //! else that happens, through one bounded channel. It does not poll while the channel
 //! is full: that is the back-pressure, and `queued.*` bounds what is fetched meanwhile.
+//! When that lasts, fetching is paused and only what is said beside the records is taken.
 //! Under own assignment no poll interval is enforced.
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::batch::{Buffers, Parts, RecordBatch};
-use super::client::{Consumer, EndReached, Replaced};
+use super::client::{Consumer, EndReached, Told};
 use super::events::{Gap, GapReason, PartitionEnd, SourceEvent};
 use super::settings::SourceSettings;
 use super::shared::{Begin, Key, Note, Shared, lock};
@@ -36,8 +37,12 @@ const IDLE: Duration = Duration::from_millis(20);
 /// not become a stream of batches of one.
 const LINGER: Duration = Duration::from_millis(5);
 
-/// After fetching went back, statistics from before it may still arrive.
+/// Statistics that are made this soon after fetching began anew may be of before.
 const STALE_STATISTICS: Duration = Duration::from_secs(3);
+
+/// When nothing is taken for this long, fetching is paused, so that what librdkafka says
+/// beside the records can be taken off its queue. It has no bound of its own.
+const HELD_UP: Duration = Duration::from_secs(5);
 
 /// A partition that is read.
 struct Assigned {
@@ -46,10 +51,29 @@ struct Assigned {
     position: i64,
     /// Its place in the batch of that number.
     in_batch: (u64, u32),
-    /// Ends that were reached before this moment are of another assignment.
+    /// When its fetching began, or began anew.
+    begun: Instant,
+    /// Ends that were reached before this moment may be of another assignment.
     ends_from: Instant,
+    /// Its log was cut: it is read no further until it is known where it begins.
+    truncated: bool,
     /// Where it stood, and since when, when its end was last passed on.
     stood: (i64, Instant),
+}
+
+impl Assigned {
+    fn new(key: Key, position: i64) -> Self {
+        let now = Instant::now();
+        Assigned {
+            key,
+            position,
+            in_batch: (u64::MAX, 0),
+            begun: now,
+            ends_from: now + STALE_STATISTICS,
+            truncated: false,
+            stood: (position, now),
+        }
+    }
 }
 
 struct Building {
@@ -141,8 +165,9 @@ impl<C: Fn() -> EventTime> Reading<C> {
         Ok(())
     }
 
-    fn send(&self, event: SourceEvent) -> Result<(), Over> {
+    fn send(&mut self, event: SourceEvent) -> Result<(), Over> {
         let mut event = event;
+        let since = Instant::now();
         loop {
             match self.events.send_timeout(event, Duration::from_millis(100)) {
                 Ok(()) => return Ok(()),
@@ -150,7 +175,38 @@ impl<C: Fn() -> EventTime> Reading<C> {
                 Err(SendTimeoutError::Timeout(_)) if self.shared.abandoned() => return Err(Over),
                 Err(SendTimeoutError::Timeout(back)) => event = back,
             }
+            if !self.paused && since.elapsed() >= HELD_UP {
+                // Until `follow_pause` finds that nobody wishes it.
+                self.pause(true);
+            }
+            if self.paused {
+                self.serve();
+            }
         }
+    }
+
+    /// Takes off the queue what is said while nothing is fetched.
+    fn serve(&mut self) {
+        let reader = Arc::clone(&self.reader);
+        let context = reader.client().context();
+        loop {
+            let served = context.served();
+            let polled = reader.poll(Duration::ZERO);
+            self.heed(context.take_told());
+            match polled {
+                // Pausing has emptied the queue of records; were there one, it would be
+                // lost if it was not taken.
+                Some(Ok(message)) => self.take(&message),
+                Some(Err(error)) => self.take_error(&error),
+                None if served == context.served() => break,
+                None => {}
+            }
+            if self.batch.as_ref().is_some_and(|b| b.batch.len() >= self.settings.batch_records) {
+                break;
+            }
+        }
+        // Where fetching goes back, they say nothing.
+        drop(context.take_ends_reached());
     }
 
     fn send_batch(&mut self) -> Result<(), Over> {
@@ -177,7 +233,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
         for polled in 1_u32.. {
             let served = reader.client().context().served();
             let polled_now = reader.poll(wait);
-            self.hold(reader.client().context().take_replaced());
+            self.heed(reader.client().context().take_told());
             match polled_now {
                 Some(Ok(message)) => self.take(&message),
                 Some(Err(error)) => self.take_error(&error),
@@ -206,13 +262,43 @@ impl<C: Fn() -> EventTime> Reading<C> {
         if lingered { self.send_batch() } else { Ok(()) }
     }
 
-    fn hold(&mut self, replaced: Vec<Replaced>) {
-        for Replaced { topic, id } in replaced {
-            if self.ids.get(topic.as_str()).is_some_and(|known| *known != id) {
-                self.held.insert(topic, id);
-                self.shared.compare_ids();
+    fn heed(&mut self, told: Vec<Told>) {
+        for told in told {
+            match told {
+                Told::Replaced { topic, id } => self.hold(topic, id),
+                Told::Truncated { topic, partition, after } => {
+                    self.heed_truncation(&topic, partition, after);
+                }
             }
         }
+    }
+
+    fn hold(&mut self, topic: String, id: String) {
+        let Some(known) = self.ids.get(topic.as_str()) else { return };
+        // A broker that lags behind the others says the old id once more. That the known
+        // one is back is for the discovery to say, too: see `Note::Is`.
+        if *known != id || self.held.contains_key(&topic) {
+            self.shared.doubt_id(&topic);
+            self.held.insert(topic, id);
+        }
+    }
+
+    fn heed_truncation(&mut self, topic: &str, partition: i32, after: Instant) {
+        let Some(assigned) = self.find(topic, partition) else { return };
+        if after < assigned.begun {
+            // Of the fetching before: where it begins now was asked later.
+            return;
+        }
+        assigned.truncated = true;
+        let key = assigned.key.clone();
+        self.publish_positions();
+        lock(&self.shared.truncated).insert(key);
+        self.shared.suspect_gap();
+    }
+
+    fn find(&mut self, topic: &str, partition: i32) -> Option<&mut Assigned> {
+        let place = *self.places.get(topic)?.get(&partition)?;
+        self.assigned.get_mut(place)
     }
 
     fn take(&mut self, message: &BorrowedMessage<'_>) {
@@ -277,10 +363,11 @@ impl<C: Fn() -> EventTime> Reading<C> {
             return;
         }
         for end in ends {
-            let place = self.places.get(end.topic.as_str()).and_then(|of| of.get(&end.partition));
-            if let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place))
-                && assigned.ends_from <= Instant::now()
-                && !self.held.contains_key(&end.topic)
+            if self.held.contains_key(&end.topic) {
+                continue;
+            }
+            if let Some(assigned) = self.find(&end.topic, end.partition)
+                && assigned.ends_from <= end.at
             {
                 assigned.position = assigned.position.max(end.offset);
             }
@@ -303,14 +390,13 @@ impl<C: Fn() -> EventTime> Reading<C> {
             if self.held.contains_key(&*topic) {
                 continue;
             }
-            let place = self.places.get(&topic).and_then(|of| of.get(&partition));
-            if let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place)) {
+            let paused = self.paused;
+            if let Some(assigned) = self.find(&topic, partition) {
                 let position = assigned.position;
-                if position != assigned.stood.0 || position >= end_offset || self.paused {
+                let waits = position >= end_offset || paused || assigned.truncated;
+                if position != assigned.stood.0 || waits {
                     assigned.stood = (position, Instant::now());
                 } else if assigned.stood.1.elapsed() >= STALLED {
-                    assigned.stood = (position, Instant::now());
-                    assigned.ends_from = Instant::now() + STALE_STATISTICS;
                     stalled.push((assigned.key.clone(), position));
                 }
                 answer.push(PartitionEnd { topic, partition, end_offset, position });
@@ -320,8 +406,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
             tracing::info!(
                 "partitions stood still and are read anew from where they are: {stalled:?}"
             );
-            self.unassign(&stalled);
-            self.assign(&stalled);
+            self.fetch_anew(&stalled);
         }
         self.send(SourceEvent::Ends { at: ends.at, ends: answer })
     }
@@ -329,22 +414,26 @@ impl<C: Fn() -> EventTime> Reading<C> {
     fn follow_pause(&mut self) {
         let wanted = self.shared.paused.load(Ordering::Acquire);
         if wanted != self.paused {
-            self.paused = wanted;
-            for assigned in &mut self.assigned {
-                assigned.ends_from = Instant::now() + STALE_STATISTICS;
+            self.pause(wanted);
+        }
+    }
+
+    fn pause(&mut self, wanted: bool) {
+        self.paused = wanted;
+        for assigned in &mut self.assigned {
+            assigned.ends_from = Instant::now() + STALE_STATISTICS;
+        }
+        let done = self.reader.assignment().and_then(|assignment| {
+            if wanted {
+                self.reader.pause(&assignment)
+            } else {
+                // What librdkafka fetched ahead is gone; it goes on from where the
+                // application is.
+                self.reader.resume(&assignment)
             }
-            let done = self.reader.assignment().and_then(|assignment| {
-                if wanted {
-                    self.reader.pause(&assignment)
-                } else {
-                    // What librdkafka fetched ahead is gone; it goes on from where the
-                    // application is.
-                    self.reader.resume(&assignment)
-                }
-            });
-            if let Err(error) = done {
-                tracing::warn!("reading could not be paused or resumed: {error}");
-            }
+        });
+        if let Err(error) = done {
+            tracing::warn!("reading could not be paused or resumed: {error}");
         }
     }
 
@@ -359,6 +448,10 @@ impl<C: Fn() -> EventTime> Reading<C> {
                 Ok(())
             }
             Note::Gaps(gaps) => self.go_on_behind(gaps),
+            Note::Is { topic, id } => {
+                self.know_id(&topic, id);
+                Ok(())
+            }
         }
     }
 
@@ -380,13 +473,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
             }
             let position = gap.as_ref().map_or(start.start_offset, |gap| gap.to_offset);
             wanted.push((key.clone(), position));
-            self.assigned.push(Assigned {
-                key,
-                position,
-                in_batch: (u64::MAX, 0),
-                ends_from: Instant::now(),
-                stood: (position, Instant::now()),
-            });
+            self.assigned.push(Assigned::new(key, position));
             self.send(SourceEvent::Partition(start))?;
             if let Some(gap) = gap {
                 warn_of(&gap);
@@ -417,6 +504,19 @@ impl<C: Fn() -> EventTime> Reading<C> {
         }
     }
 
+    /// What was fetched of these and not taken is thrown away.
+    fn fetch_anew(&mut self, wanted: &[(Key, i64)]) {
+        self.unassign(wanted);
+        self.assign(wanted);
+        for ((topic, partition), position) in wanted {
+            if let Some(assigned) = self.find(topic, *partition) {
+                let in_batch = assigned.in_batch;
+                *assigned = Assigned { in_batch, ..Assigned::new(assigned.key.clone(), *position) };
+            }
+        }
+        lock(&self.shared.truncated).retain(|cut| wanted.iter().all(|(key, _)| key != cut));
+    }
+
     fn give_up(&mut self, keys: &[Key]) {
         let parted: Vec<(Key, i64)> = keys
             .iter()
@@ -433,6 +533,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
             self.places.entry(Arc::clone(topic)).or_default().insert(*partition, place);
         }
         self.publish_positions();
+        lock(&self.shared.truncated).retain(|cut| !keys.contains(cut));
     }
 
     fn part_with(&mut self, keys: Vec<Key>) -> Result<(), Over> {
@@ -445,6 +546,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
     }
 
     fn go_on_behind(&mut self, gaps: Vec<Gap>) -> Result<(), Over> {
+        let mut behind = Vec::new();
         for mut gap in gaps {
             if let Some(id) = &gap.topic_id {
                 self.ids.insert(Arc::clone(&gap.topic), id.clone());
@@ -452,26 +554,39 @@ impl<C: Fn() -> EventTime> Reading<C> {
                     self.held.remove(&*gap.topic);
                 }
             }
-            let place = self.places.get(&gap.topic).and_then(|of| of.get(&gap.partition));
-            let Some(assigned) = place.and_then(|place| self.assigned.get_mut(*place)) else {
-                continue;
-            };
+            let Some(assigned) = self.find(&gap.topic, gap.partition) else { continue };
             match gap.reason {
                 // It may have gone on since, in what is another topic.
                 GapReason::Recreated => gap.from_offset = assigned.position,
+                // What was fetched before the log was cut may have been taken since.
+                GapReason::BeyondEnd if assigned.truncated => {
+                    gap.from_offset = assigned.position;
+                }
                 _ if assigned.position != gap.from_offset => continue,
                 GapReason::Retention | GapReason::BeyondEnd => {}
             }
-            assigned.position = gap.to_offset;
-            assigned.ends_from = Instant::now() + STALE_STATISTICS;
             let wanted = [(assigned.key.clone(), gap.to_offset)];
             warn_of(&gap);
-            self.unassign(&wanted);
-            self.assign(&wanted);
-            self.send(SourceEvent::Gap(gap))?;
+            self.fetch_anew(&wanted);
+            behind.push(gap);
         }
         self.publish_positions();
-        Ok(())
+        behind.into_iter().try_for_each(|gap| self.send(SourceEvent::Gap(gap)))
+    }
+
+    fn know_id(&mut self, topic: &Arc<str>, id: String) {
+        let Some(known) = self.ids.get(topic) else {
+            self.ids.insert(Arc::clone(topic), id);
+            return;
+        };
+        if *known == id && self.held.get(&**topic) == Some(&id) {
+            self.held.remove(&**topic);
+            // What came while it was held was thrown away.
+            let of_topic = self.assigned.iter().filter(|assigned| assigned.key.0 == *topic);
+            let wanted: Vec<(Key, i64)> =
+                of_topic.map(|assigned| (assigned.key.clone(), assigned.position)).collect();
+            self.fetch_anew(&wanted);
+        }
     }
 }
 
@@ -527,3 +642,6 @@ fn read_headers<'m>(
     }
     read
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,9 @@
 //! Only the reading thread sends events, so that they stand in order; the others
 //! leave notes for it here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -20,8 +20,11 @@ use crate::event::EventTime;
 /// Trouble that lasts is said again after this time.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
+/// A doubt that is older than this hurries nobody: its topic may be no more.
+const DOUBT_LASTS: Duration = Duration::from_secs(10);
+
 /// A partition.
-pub(super) type Key = (std::sync::Arc<str>, i32);
+pub(super) type Key = (Arc<str>, i32);
 
 /// To the reading thread.
 #[derive(Debug)]
@@ -34,6 +37,13 @@ pub(super) enum Note {
     Left(Key),
     /// Go on behind these gaps.
     Gaps(Vec<Gap>),
+    /// The topic that is read has this id.
+    Is {
+        /// By name.
+        topic: Arc<str>,
+        /// Its id.
+        id: String,
+    },
     /// Pass this on.
     Say(SourceEvent),
 }
@@ -68,6 +78,12 @@ pub(super) struct Shared {
     pub(super) ends: Mutex<Option<Ends>>,
     /// How far each partition is read.
     pub(super) positions: Mutex<HashMap<Key, i64>>,
+    /// Partitions of which the application has read enough.
+    pub(super) left: Mutex<HashSet<Key>>,
+    /// Partitions whose logs were cut before what is next, whatever they hold by now.
+    pub(super) truncated: Mutex<HashSet<Key>>,
+    /// Topics that may be others than those that are read, and since when.
+    doubted: Mutex<HashMap<String, Instant>>,
     commits: Mutex<Commits>,
     unreadable: Mutex<HashMap<Key, Instant>>,
 }
@@ -108,6 +124,9 @@ impl Shared {
             gap_suspected: AtomicBool::new(false),
             ends: Mutex::default(),
             positions: Mutex::default(),
+            left: Mutex::default(),
+            truncated: Mutex::default(),
+            doubted: Mutex::default(),
             commits: Mutex::default(),
             unreadable: Mutex::default(),
         };
@@ -144,9 +163,29 @@ impl Shared {
         let _ = self.wake.try_send(());
     }
 
-    /// A topic is another one than before: the discovery compares.
-    pub(super) fn compare_ids(&self) {
+    /// A topic may be another one than before: the discovery compares.
+    pub(super) fn doubt_id(&self, topic: &str) {
+        lock(&self.doubted).insert(topic.to_owned(), Instant::now());
         let _ = self.wake.try_send(());
+    }
+
+    /// For how long it has been in doubt which topic it is.
+    pub(super) fn in_doubt_for(&self, topic: &str) -> Option<Duration> {
+        lock(&self.doubted).get(topic).map(Instant::elapsed)
+    }
+
+    pub(super) fn doubt_no_longer(&self, topic: &str) {
+        lock(&self.doubted).remove(topic);
+    }
+
+    /// Whether it was said lately that this topic may be another one.
+    pub(super) fn doubts(&self, topic: &str) -> bool {
+        self.in_doubt_for(topic).is_some_and(|lasting| lasting < DOUBT_LASTS)
+    }
+
+    /// Whether that was said lately of any.
+    pub(super) fn doubts_any(&self) -> bool {
+        lock(&self.doubted).values().any(|since| since.elapsed() < DOUBT_LASTS)
     }
 
     pub(super) fn remember_trouble(&self, reason: &str) {

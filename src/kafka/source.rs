@@ -21,7 +21,7 @@ use super::ends::{AskingEnds, Committing};
 use super::events::{Folded, SourceEvent};
 use super::reading::Reading;
 use super::settings::SourceSettings;
-use super::shared::{Note, Shared};
+use super::shared::{Note, Shared, lock};
 use crate::event::EventTime;
 
 /// A running source. Dropping it without [`Source::close`] abandons its threads.
@@ -118,7 +118,9 @@ impl Source {
     /// Reads that partition no further: the application has seen enough of it. Nothing
     /// more is said of it, but for what is under way. Never blocks.
     pub fn leave(&self, topic: &Arc<str>, partition: i32) {
-        self.shared.0.note(Note::Left((Arc::clone(topic), partition)));
+        let key = (Arc::clone(topic), partition);
+        lock(&self.shared.0.left).insert(key.clone());
+        self.shared.0.note(Note::Left(key));
     }
 
     /// Stops fetching and throws away what was fetched ahead; for long stops only.

@@ -257,6 +257,34 @@ fn a_topic_that_is_created_anew_in_a_moment_is_noticed_by_its_id() {
     assert_eq!(seen.gaps.len(), 1, "a partition that is not there has no gap");
 }
 
+/// An application that takes one event every few seconds hears of the new topic long after
+/// it was told how far the old one reached.
+#[test]
+fn a_topic_that_is_created_anew_is_read_whole_by_an_application_that_hardly_takes_anything() {
+    let kafka = Kafka::shared();
+    let topic = kafka.topic("hardly-taken", 1, &[]);
+    kafka.fill(&topic, 0, 100, past());
+    let mut settings = fast(kafka, &[&topic], StartAt::Beginning);
+    settings.channel_batches = 1;
+    let mut reading = Reading::of(settings);
+    reading.until_caught_up();
+    // Until the channel is full, and for some more statistics.
+    std::thread::sleep(Duration::from_secs(3));
+    kafka.delete_topic(&topic);
+    kafka.create_topic(&topic, 1, &[]);
+    kafka.fill(&topic, 0, 10, past());
+    std::thread::sleep(Duration::from_secs(3));
+    while reading.seen.gaps.is_empty() {
+        let event = reading.events.recv_timeout(Duration::from_secs(10)).expect("an event");
+        reading.seen.take(event);
+        std::thread::sleep(Duration::from_millis(3_500));
+    }
+    kafka.fill(&topic, 0, 190, past());
+    reading.until_caught_up();
+    let seen = reading.finish();
+    assert_eq!(offsets(&seen, &topic, 0), (0..100).chain(0..200).collect::<Vec<i64>>());
+}
+
 #[test]
 fn a_log_that_lost_its_end_is_read_anew_and_told_from_retention() {
     let mut kafka = Kafka::start();
@@ -277,4 +305,24 @@ fn a_log_that_lost_its_end_is_read_anew_and_told_from_retention() {
     assert_eq!((gap.from_offset, gap.to_offset), (100, 0));
     assert_eq!((gap.reason, gap.lost), (GapReason::BeyondEnd, None));
     assert!(gap.covered_from > Some(from), "some of it may have been read before");
+}
+
+#[test]
+fn a_log_that_lost_its_end_and_has_grown_beyond_it_since_is_read_anew() {
+    let mut kafka = Kafka::start();
+    let topic = kafka.topic("overgrown", 1, &[]);
+    kafka.fill(&topic, 0, 100, past());
+    let mut reading = Reading::of(fast(&kafka, &[&topic], StartAt::Beginning));
+    reading.until_caught_up();
+    kafka.kill();
+    kafka.lose_log(&topic, 0);
+    kafka.launch();
+    kafka.fill(&topic, 0, 150, after(past(), 500));
+    reading.until("the gap", |seen| !seen.gaps.is_empty());
+    reading.until_caught_up();
+    let seen = reading.finish();
+    assert_eq!(offsets(&seen, &topic, 0), (0..100).chain(0..150).collect::<Vec<i64>>());
+    let gap = only_gap(&seen);
+    assert_eq!((gap.from_offset, gap.to_offset), (100, 0));
+    assert_eq!((gap.reason, gap.lost), (GapReason::BeyondEnd, None));
 }
