@@ -26,9 +26,9 @@ use crate::event::EventTime;
 /// After an attempt that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// A topic or partition that the brokers do not name for this long is gone. A broker
-/// that has just started may not know all of them yet; taking one up anew, and from
-/// its beginning, would count its records twice.
+/// A topic or partition that is missed by each look for this long, none of which failed,
+/// is gone. A broker that has just started may not know all of them yet; taking one up
+/// anew, and from its beginning, would count its records twice.
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
 /// For so long each look has to see the same id of a topic before it is taken for another
@@ -80,7 +80,7 @@ pub(super) struct Topic {
     waiting: BTreeSet<i32>,
     /// Those that were seen at the first look, and not started yet.
     from_start: BTreeSet<i32>,
-    /// Known, and not named by the brokers since then.
+    /// Known, and not named by the brokers since then, in looks that all succeeded.
     absent: BTreeMap<i32, Instant>,
 }
 
@@ -157,6 +157,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                 }
                 Err(error) => {
                     self.reader_bootstrap.silent(self.reader.client());
+                    self.forget_absences();
                     self.shared.brokers_silent(&error.to_string());
                     RETRY
                 }
@@ -246,6 +247,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             Ok(compared) => compared,
             Err(error) => {
                 tracing::debug!("which topics these are is not known yet: {error}");
+                self.forget_absences();
                 return Ok(false);
             }
         };
@@ -388,6 +390,11 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         if partitions.is_empty() { Found::Unclear } else { Found::Topic(Seen { partitions }) }
     }
 
+    /// A look failed: for how long anything was absent is not known.
+    fn forget_absences(&mut self) {
+        self.topics.values_mut().for_each(|topic| topic.absent.clear());
+    }
+
     fn forget_gone(
         &mut self,
         seen: &BTreeMap<String, Seen>,
@@ -399,6 +406,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         for (name, topic) in &mut self.topics {
             let found = seen.get(&**name);
             if found.is_none() && (unclear.contains(&**name) || !all) {
+                topic.absent.clear();
                 continue;
             }
             let there = |partition: i32| {
