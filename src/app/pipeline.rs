@@ -262,6 +262,7 @@ impl EngineThread {
                 self.engine.found(&topic, &partitions, now);
             }
             SourceEvent::Partition(start) => self.engine.partition(&start, now),
+            SourceEvent::TopicId { topic, id } => self.engine.topic_id(&topic, &id),
             SourceEvent::PartitionGone { topic, partition } => {
                 tracing::warn!(%topic, partition, "a partition is gone");
                 self.set_letters_apart(&topic, partition);

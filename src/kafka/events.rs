@@ -29,6 +29,13 @@ pub enum SourceEvent {
     },
     /// A partition is read from now on.
     Partition(PartitionStart),
+    /// The brokers say only now which topic it is that is being read.
+    TopicId {
+        /// Its name.
+        topic: Arc<str>,
+        /// As [`PartitionStart::topic_id`].
+        id: String,
+    },
     /// A partition is read no longer: its topic is gone, or has become smaller.
     PartitionGone {
         /// Its topic.

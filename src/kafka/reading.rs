@@ -449,8 +449,8 @@ impl<C: Fn() -> EventTime> Reading<C> {
             }
             Note::Gaps(gaps) => self.go_on_behind(gaps),
             Note::Is { topic, id } => {
-                self.know_id(&topic, id);
-                Ok(())
+                self.know_id(&topic, id.clone());
+                self.send(SourceEvent::TopicId { topic, id })
             }
         }
     }
@@ -538,6 +538,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
 
     fn part_with(&mut self, keys: Vec<Key>) -> Result<(), Over> {
         self.give_up(&keys);
+        self.shared.forget_commits(&keys);
         for (topic, partition) in keys {
             tracing::warn!("partition {partition} of `{topic}` is gone");
             self.send(SourceEvent::PartitionGone { topic, partition })?;
@@ -567,6 +568,9 @@ impl<C: Fn() -> EventTime> Reading<C> {
             }
             let wanted = [(assigned.key.clone(), gap.to_offset)];
             warn_of(&gap);
+            if gap.to_offset < gap.from_offset {
+                self.shared.forget_commits(std::slice::from_ref(&wanted[0].0));
+            }
             self.fetch_anew(&wanted);
             behind.push(gap);
         }

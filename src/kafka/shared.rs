@@ -268,6 +268,15 @@ impl Shared {
         }
     }
 
+    /// Offsets of logs that are gone are not to be committed for others of their names.
+    pub(super) fn forget_commits(&self, keys: &[Key]) {
+        let mut commits = lock(&self.commits);
+        for key in keys {
+            commits.wanted.remove(key);
+            commits.done.remove(key);
+        }
+    }
+
     /// What was asked for and is not committed.
     pub(super) fn next_commit(&self) -> Vec<(Key, i64)> {
         let commits = lock(&self.commits);

@@ -233,6 +233,7 @@ impl Reading {
             }
             // The live source says the same of the same brokers.
             SourceEvent::Found { .. }
+            | SourceEvent::TopicId { .. }
             | SourceEvent::TopicMissing(_)
             | SourceEvent::TopicFound(_)
             | SourceEvent::Brokers { .. }

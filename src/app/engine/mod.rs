@@ -164,6 +164,14 @@ impl Engine {
         );
     }
 
+    /// The brokers say only now which topic it is that is being read.
+    pub fn topic_id(&mut self, topic: &str, id: &str) {
+        let partitions = self.topics.get_mut(topic).map(|topic| topic.partitions.values_mut());
+        for partition in partitions.into_iter().flatten() {
+            partition.topic_id.get_or_insert_with(|| id.to_owned());
+        }
+    }
+
     /// Folds a batch; returns the dead letters that this run has to write.
     pub fn fold(&mut self, mut batch: DecodedBatch, now: EventTime) -> Vec<DeadLetter> {
         if let Some(seen) = &mut self.seen {
@@ -459,6 +467,21 @@ mod tests {
         check_gone(Some(9_000), 1_000, Some(9_000), &[]);
         check_gone(Some(9_000), 600, Some(10_001), &[Losses { gaps: 1, records: 400 }]);
         check_gone(None, 999, Some(10_001), &[Losses { gaps: 1, records: 1 }]);
+    }
+
+    #[test]
+    fn an_id_that_comes_late_is_saved() {
+        let saved = |engine: &mut Engine| {
+            let head = Head::decode(&engine.cut().head).expect("a head");
+            head.topics[0].partitions[0].topic_id.clone()
+        };
+        let mut engine = engine(0);
+        assert_eq!(saved(&mut engine), None);
+        for id in ["first", "another"] {
+            engine.topic_id("t", id);
+            // Another one would come with a gap.
+            assert_eq!(saved(&mut engine).as_deref(), Some("first"));
+        }
     }
 
     #[test]

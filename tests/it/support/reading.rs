@@ -100,7 +100,7 @@ impl Seen {
                 self.starts.remove(&key);
                 self.partitions_gone.insert(key);
             }
-            SourceEvent::Unreadable { .. } => {}
+            SourceEvent::Unreadable { .. } | SourceEvent::TopicId { .. } => {}
         }
     }
 
