@@ -4,6 +4,8 @@ use super::super::client;
 use super::super::events::PartitionStart;
 use super::super::{DemoBroker, Producer, StartAt};
 use super::*;
+use crate::kafka::events::{Gap, GapReason};
+use crate::kafka::shared::Begin;
 
 type Clock = fn() -> EventTime;
 
