@@ -177,9 +177,7 @@ impl EngineThread {
             if past_deadline || (closed && self.letters.is_empty()) {
                 break;
             }
-            let held_back = self.checkpoints.as_ref().is_some_and(Checkpoints::holds_back);
-            let paused =
-                deadline.is_none() && (self.memory_full || self.letters_refused() || held_back);
+            let paused = deadline.is_none() && self.paused();
             if closed || paused || !self.letters.is_empty() {
                 thread::sleep(RETRY);
                 continue;
@@ -264,16 +262,10 @@ impl EngineThread {
             SourceEvent::Partition(start) => self.engine.partition(&start, now),
             SourceEvent::TopicId { topic, id } => self.engine.topic_id(&topic, &id),
             SourceEvent::PartitionGone { topic, partition } => {
-                tracing::warn!(%topic, partition, "a partition is gone");
                 self.set_letters_apart(&topic, partition);
                 self.engine.partition_gone(&topic, partition, now);
             }
             SourceEvent::Gap(gap) => {
-                tracing::error!(
-                    topic = %gap.topic, partition = gap.partition,
-                    from = gap.from_offset, to = gap.to_offset, reason = gap.reason.name(),
-                    "records were deleted before they could be read: coverage begins behind the gap"
-                );
                 self.set_letters_apart(&gap.topic, gap.partition);
                 self.engine.gap(&gap, now);
             }
@@ -347,6 +339,12 @@ impl EngineThread {
         }
     }
 
+    /// Whether nothing is to be taken from the source at the moment.
+    fn paused(&self) -> bool {
+        let held_back = self.checkpoints.as_ref().is_some_and(Checkpoints::holds_back);
+        self.memory_full || self.letters_refused() || held_back
+    }
+
     fn letters_refused(&self) -> bool {
         self.dead_letters.as_ref().is_some_and(|letters| letters.state().blocked.is_some())
     }
@@ -414,6 +412,9 @@ impl EngineThread {
             });
         let state = self.checkpoints.as_ref().map(Checkpoints::report);
         let blocked = state.as_ref().is_some_and(|state| state.blocked.is_some());
+        if self.paused() {
+            self.engine.paused(clock::now());
+        }
         let mut report = self.engine.report(clock::now(), dead_letters, self.memory_full);
         report.state = state;
         if let Some(checkpoints) = &self.checkpoints {
@@ -426,7 +427,8 @@ impl EngineThread {
         }
         report.backfill = self.backfill.as_ref().map(Backfill::report);
         if blocked {
-            report.not_ready.push(NotReady::StateBlocked);
+            // What else holds follows from it.
+            report.not_ready.insert(0, NotReady::StateBlocked);
         }
         report.snapshot_took =
             Span::from_micros(i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX));

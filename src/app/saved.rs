@@ -128,6 +128,11 @@ pub fn load(
         ids.map(|superfluous| (loaded, superfluous)).map_err(SavedStateError::Directory)
     });
     let (loaded, superfluous) = loaded?;
+    if !superfluous.is_empty() {
+        tracing::warn!(
+            "copies are no longer looked for: all ids that were remembered are forgotten for good"
+        );
+    }
     engine.drop_lists(superfluous);
     engine
         .restored(&head, begin_of_new(&head, saved_at, engine, now))

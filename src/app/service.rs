@@ -108,6 +108,7 @@ impl Service {
             .thread_name("http")
             .enable_all()
             .build()?;
+        runtime.block_on(async { outlive_file_limits() });
         let listener = runtime
             .block_on(TcpListener::bind(address))
             .map_err(|source| ServiceError::Bind { address, source })?;
@@ -275,6 +276,18 @@ fn backfill(
             tracing::warn!("the new measures of slices are not filled from the topics: {error}");
         })
         .ok()
+}
+
+/// Lets a limit on the size of files be an error of the write, as a full disk is: by
+/// default the signal that comes with it ends the process without a word.
+fn outlive_file_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// SIGXFSZ; on Linux on nearly every processor.
+    const FILE_SIZE_EXCEEDED: i32 = 25;
+    // The handler stays when the stream is gone.
+    if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED)) {
+        tracing::debug!(%error, "a limit on the size of files would end the process");
+    }
 }
 
 async fn stop_signal() {

@@ -2,7 +2,6 @@
 
 use clap::{ArgAction, Args};
 use tidegauge::app::{NewMeasures, Service};
-use tidegauge::checkpoint;
 use tidegauge::config::Config;
 
 use super::{ConfigArg, Failure, logging};
@@ -33,18 +32,7 @@ pub(super) struct RunArgs {
 
 /// Reads the configuration; every mistake in it is one refusal.
 pub(super) fn load(arg: &ConfigArg) -> Result<Config, Failure> {
-    let config = tidegauge::config::load(&arg.config)
-        .map_err(|problems| Failure::Refused(problems.to_string()))?;
-    match config.state.version {
-        Some(version) if !checkpoint::WRITABLE.contains(&version) => {
-            Err(Failure::Refused(format!(
-                "{}: `state.version` is {version}, and this program writes {:?}: leave the key out for the newest",
-                arg.config.display(),
-                checkpoint::WRITABLE
-            )))
-        }
-        _ => Ok(config),
-    }
+    tidegauge::config::load(&arg.config).map_err(|problems| Failure::Refused(problems.to_string()))
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {

@@ -236,16 +236,20 @@ fn begin(text: &str, now: EventTime) -> Result<EventTime, Failure> {
         Err(Failure::Refused(format!("error: --from {what}\n  help: {help}")))
     };
     let time = text.parse::<jiff::Timestamp>();
-    let midnight = text
-        .parse::<jiff::civil::Date>()
-        .and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).map(|midnight| midnight.timestamp()));
-    let from = match (time.or(midnight), parse_duration(text)) {
-        (Ok(time), _) => EventTime::from_micros(time.as_microsecond()),
+    // Of a text with a time of day, a date would take the day alone.
+    let day = text.parse::<jiff::civil::Date>().ok().filter(|day| day.to_string() == text);
+    let midnight = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    let time = time.ok().or(midnight.map(|midnight| midnight.timestamp()));
+    let from = match (time, parse_duration(text)) {
+        (Some(time), _) => EventTime::from_micros(time.as_microsecond()),
         (_, Ok(ago)) => now - ago,
         (_, Err(how)) => {
             return refused(
                 format!("`{text}` is neither a time nor a duration"),
-                &format!("a time is written 2026-04-01T12:00:00Z, a day 2026-04-01; {how}"),
+                &format!(
+                    "a time is written with its zone, 2026-04-01T12:00:00Z or \
+                     2026-04-01T14:00:00+02:00, a day 2026-04-01; {how}"
+                ),
             );
         }
     };
@@ -319,6 +323,10 @@ mod tests {
         check("yesterday", Err("neither a time nor a duration"));
         check("1970-01-02", Ok(86_400));
         check("-1h", Err("neither a time nor a duration"));
+        for without_a_zone in ["1970-01-02T08:00:00", "1970-01-02 08:00", "1970-01-02T08"] {
+            check(without_a_zone, Err("with its zone"));
+        }
+        check("1970-01-02T08:00:00[Europe/Paris]", Err("with its zone"));
         check("99999d", Err("more than ten years"));
         check("1970-02-02T00:00:00Z", Err("lies ahead"));
     }

@@ -38,7 +38,8 @@ pub use problem::{Place, Problem, ProblemList, Problems};
 pub use read::read;
 pub use secret::Secret;
 pub use spec::{
-    Config, DeadLetterSpec, ExportSpec, KafkaSpec, LogFormat, LogSpec, StateSpec, TopicSpec,
+    Config, DeadLetterSpec, ExportSpec, KafkaSpec, LogFormat, LogSpec, STATE_VERSIONS, StateSpec,
+    TopicSpec,
 };
 pub use suggest::did_you_mean;
 pub use summary::summary;

@@ -8,7 +8,7 @@ use super::Secret;
 use super::files::beside;
 use super::kafka::{part_of_group, secret};
 use super::reader::{Table, Value, shown};
-use super::spec::{ExportSpec, LogFormat, LogSpec, StateSpec};
+use super::spec::{ExportSpec, LogFormat, LogSpec, STATE_VERSIONS, StateSpec};
 use super::world::World;
 use crate::event::Span;
 use crate::format::Limits;
@@ -190,10 +190,20 @@ pub(super) fn state(root: &mut Table<'_>, path: &str) -> StateSpec {
     {
         spec.events = events.unsigned_abs();
     }
-    if let Some(version) =
-        table.optional("version").and_then(|value| value.integer(1, i64::from(u32::MAX)))
+    if let Some(value) = table.optional("version")
+        && let Some(version) = value.integer(0, i64::from(u32::MAX))
     {
-        spec.version = u32::try_from(version).ok();
+        spec.version = u32::try_from(version).ok().filter(|of| STATE_VERSIONS.contains(of));
+        if spec.version.is_none() {
+            let written: Vec<String> = STATE_VERSIONS.map(|of| of.to_string()).collect();
+            value.problem_with(
+                format!("`state.version` cannot be {version}"),
+                format!(
+                    "this program writes {}; leave the key out for the newest",
+                    written.join(" and ")
+                ),
+            );
+        }
     }
     table.finish();
     spec

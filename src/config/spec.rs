@@ -102,6 +102,10 @@ pub enum DeadLetterSpec {
     Topic(String),
 }
 
+/// The versions of the saved state that can be written, as `checkpoint` says, which a
+/// configuration knows nothing of.
+pub const STATE_VERSIONS: std::ops::RangeInclusive<u32> = 1..=1;
+
 /// Where state is saved, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateSpec {

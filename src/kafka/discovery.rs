@@ -60,6 +60,8 @@ pub(super) struct Discovery<C> {
     pub(super) resume: BTreeMap<Key, Resume>,
     /// Whether any look succeeded.
     pub(super) answered: bool,
+    /// That of the first answer.
+    pub(super) cluster: Option<String>,
     /// The last request for the ids of topics had no answer.
     pub(super) silent_once: bool,
     /// None had, and they are not asked for at the moment.
@@ -145,6 +147,13 @@ enum Found {
     Missing,
     /// Ask again: the brokers are still busy with it.
     Unclear,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    TheCluster,
+    AnotherCluster,
 }
 
 impl<C: Fn() -> EventTime> Discovery<C> {
@@ -238,9 +247,12 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             }
         }
         self.shared.brokers_answer();
+        if self.hear_cluster() == Heard::AnotherCluster {
+            // Its topics are not those that were read, whatever their names.
+            return Ok(false);
+        }
         if !self.answered {
             self.answered = true;
-            self.say_cluster();
             self.expect_resumed();
         }
         let (ids, uncertain) = match self.compare_ids(broker, &seen) {
@@ -269,11 +281,27 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         Ok(complete && !self.shared.doubts_any())
     }
 
-    /// One try: a broker that has just answered knows it, or has none.
-    fn say_cluster(&self) {
-        match self.reader.client().fetch_cluster_id(REQUEST_TIMEOUT) {
-            Some(id) => self.say(SourceEvent::Cluster(id)),
-            None => tracing::info!("the brokers give no id of their cluster"),
+    /// Says which cluster answers, and another one that answers in its place. A client
+    /// whose brokers have just answered knows it, or they have none.
+    fn hear_cluster(&mut self) -> Heard {
+        let id = self.reader.client().fetch_cluster_id(REQUEST_TIMEOUT);
+        match (&self.cluster, id) {
+            (Some(known), Some(id)) if *known == id => Heard::TheCluster,
+            (Some(_), Some(id)) => {
+                self.say(SourceEvent::Cluster(id));
+                Heard::AnotherCluster
+            }
+            (None, Some(id)) => {
+                self.cluster = Some(id.clone());
+                self.say(SourceEvent::Cluster(id));
+                Heard::TheCluster
+            }
+            (_, None) => {
+                if !self.answered {
+                    tracing::info!("the brokers give no id of their cluster");
+                }
+                Heard::TheCluster
+            }
         }
     }
 
@@ -412,12 +440,21 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             let there = |partition: i32| {
                 found.is_some_and(|found| found.partitions.contains_key(&partition))
             };
+            let all_there = topic.absent.is_empty();
             let lost = topic.lose(there, now);
+            if all_there && !topic.absent.is_empty() {
+                tracing::info!(
+                    "the brokers do not name all of `{name}` any more: what is not named for {} s \
+                     is taken for gone",
+                    GONE_AFTER.as_secs()
+                );
+            }
             for partition in lost.read.iter().chain(&lost.never_read) {
                 self.resume.remove(&(Arc::clone(name), *partition));
             }
             gone.extend(lost.read.into_iter().map(|partition| (Arc::clone(name), partition)));
             for partition in lost.never_read {
+                tracing::warn!("partition {partition} of `{name}` is gone");
                 let topic = Arc::clone(name);
                 self.shared.note(Note::Say(SourceEvent::PartitionGone { topic, partition }));
             }

@@ -14,7 +14,8 @@ use super::RecordBatch;
 #[derive(Debug)]
 pub enum SourceEvent {
     /// The id of the cluster that answers. Said once, before anything is said of any
-    /// partition; not at all where the brokers give none.
+    /// partition; not at all where the brokers give none. When another one answers in its
+    /// place, that is said, and nothing of its topics.
     Cluster(String),
     /// Records, in the order of their offsets within each partition.
     Batch(RecordBatch),

@@ -273,6 +273,7 @@ mod tests {
             patterns_looked: false,
             resume: BTreeMap::new(),
             answered: false,
+            cluster: None,
             silent_once: false,
             silent_since: None,
             beyond_end: HashMap::new(),

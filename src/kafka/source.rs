@@ -71,6 +71,7 @@ where
         patterns_looked: false,
         resume: settings.resume.clone(),
         answered: false,
+        cluster: None,
         silent_once: false,
         silent_since: None,
         beyond_end: HashMap::new(),

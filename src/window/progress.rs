@@ -14,6 +14,8 @@ use crate::event::{EventTime, Span};
 
 /// How old a reported end may be for a partition to be caught up by it.
 const END_HOLDS: Span = Span::from_secs(2);
+/// How old a reported end may be for a lag to be told from it.
+const LAG_HOLDS: Span = Span::from_secs(10);
 /// After how long without reading a snapshot is incomplete.
 const UNREADABLE_FOR: Span = Span::from_secs(60);
 
@@ -223,9 +225,23 @@ impl Progress {
         self.partitions().filter_map(|partition| partition.start.covered_from).max()
     }
 
-    /// Records (or places of the log) below the end last reported that are not
-    /// folded; `None` before an end was reported.
-    pub fn lag(&self, topic: &str, partition: i32) -> Option<u64> {
+    /// Nobody listens at the moment, by the program's own will: that nothing is heard
+    /// says nothing of the partitions.
+    pub fn nobody_listens(&mut self, now: EventTime) {
+        for partition in self.topics.values_mut().flat_map(BTreeMap::values_mut) {
+            partition.heard_at = partition.heard_at.max(now);
+        }
+    }
+
+    /// Records (or places of the log) below the partition's end that are not folded;
+    /// `None` while its end has not been reported for ten seconds.
+    pub fn lag(&self, topic: &str, partition: i32, now: EventTime) -> Option<u64> {
+        let (_, at) = self.partition(topic, partition)?.end?;
+        if now - at > LAG_HOLDS { None } else { self.unread(topic, partition) }
+    }
+
+    /// As [`Progress::lag`], by the end last reported, however long ago that was.
+    pub fn unread(&self, topic: &str, partition: i32) -> Option<u64> {
         let of = self.partition(topic, partition)?;
         let (end, _) = of.end?;
         Some(u64::try_from(end.saturating_sub(of.folded_below)).unwrap_or(0))
@@ -323,7 +339,7 @@ mod tests {
     fn while_reading_the_highest_record_below_the_clock_counts() {
         let mut progress = started(1);
         progress.end_reported("t", 0, 100, at(1_000));
-        assert_eq!(progress.lag("t", 0), Some(100));
+        assert_eq!(progress.unread("t", 0), Some(100));
         check(&mut progress, 1_000, None);
         progress.read("t", 0, Some(at(500)), 10, at(1_001));
         check(&mut progress, 1_001, Some(500));
@@ -331,7 +347,7 @@ mod tests {
         check(&mut progress, 1_001, Some(500));
         progress.read("t", 0, Some(at(400)), 30, at(1_001));
         check(&mut progress, 1_001, Some(500));
-        assert_eq!(progress.lag("t", 0), Some(70));
+        assert_eq!(progress.unread("t", 0), Some(70));
         assert_eq!(progress.highest_read(), Some(at(500)));
         progress.read("t", 0, Some(at(600)), 100, at(1_002));
         check(&mut progress, 1_002, Some(1_002));
@@ -346,7 +362,7 @@ mod tests {
         check(&mut progress, 1_000, Some(500));
         progress.position("t", 0, 11, at(1_001));
         check(&mut progress, 1_001, Some(1_001));
-        assert_eq!(progress.lag("t", 0), Some(0));
+        assert_eq!(progress.unread("t", 0), Some(0));
     }
 
     #[test]
@@ -441,6 +457,26 @@ mod tests {
         progress.read("gone", 3, Some(at(5)), 7, at(10));
         check(&mut progress, 10, None);
         assert!(progress.complete(at(10)));
-        assert_eq!(progress.lag("gone", 3), None);
+        assert_eq!(progress.unread("gone", 3), None);
+    }
+
+    #[test]
+    fn a_lag_is_told_from_ends_that_are_fresh() {
+        let mut progress = started(1);
+        progress.end_reported("t", 0, 100, at(1_000));
+        assert_eq!(progress.lag("t", 0, at(1_010)), Some(100));
+        assert_eq!(progress.lag("t", 0, at(1_011)), None);
+        assert_eq!(progress.unread("t", 0), Some(100));
+    }
+
+    #[test]
+    fn a_pause_of_ones_own_makes_nothing_incomplete() {
+        let mut progress = started(1);
+        progress.end_reported("t", 0, 0, at(1_000));
+        for second in (1_010..1_200).step_by(10) {
+            progress.nobody_listens(at(second));
+            assert!(progress.complete(at(second)));
+        }
+        assert!(!progress.complete(at(1_260)));
     }
 }

@@ -15,8 +15,9 @@ use tidegauge::event::{EventTime, Span};
 use crate::cli::{check, tidegauge};
 use crate::service::now;
 use crate::support::instance::Instance;
-use crate::support::kafka::Kafka;
+use crate::support::kafka::{Kafka, free_address};
 use crate::support::process::wait_until;
+use crate::support::proxy::Proxy;
 
 /// A configuration file and the directory of its state, in a folder of their own.
 struct Place {
@@ -388,4 +389,31 @@ fn at_a_terminal_it_asks() {
         assert_eq!(ended, code, "{answer:?}: {seen}");
         assert!(seen.contains("Remove it? [y/N] ") && seen.contains(says), "{answer:?}: {seen}");
     }
+}
+
+#[test]
+fn brokers_of_another_cluster_at_the_same_address_are_not_read() {
+    let proxy = Proxy::start(free_address());
+    let mut first = Kafka::start_behind(&proxy);
+    first.create_topic("mail", 1, &[]);
+    produce(&first, "mail", 0..20, now() - Span::from_secs(60));
+    let place = Place::new(&proxy.address().to_string(), "mail");
+    let instance = run_until_counted(&place, 20.0);
+    first.kill();
+    let second = Kafka::start_behind(&proxy);
+    second.create_topic("mail", 1, &[]);
+    produce(&second, "mail", 100..110, now());
+    let (status, log) = instance.wait_for_end(Duration::from_secs(60));
+    assert!(!status.success() && log.contains("the saved state is of the cluster"), "{log}");
+    assert!(!log.contains("created again"), "{log}");
+    assert_eq!(counted(&place.show()), 20);
+    drop(second);
+    first.launch();
+    finish(run_until_counted(&place, 20.0));
+}
+
+#[test]
+fn a_configuration_can_ask_for_every_version_that_can_be_written() {
+    let can_be_asked_for: Vec<u32> = tidegauge::config::STATE_VERSIONS.collect();
+    assert_eq!(can_be_asked_for, tidegauge::checkpoint::WRITABLE);
 }

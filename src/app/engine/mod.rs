@@ -213,7 +213,7 @@ impl Engine {
     pub fn partition_gone(&mut self, topic: &str, partition: i32, now: EventTime) {
         let missing = self.progress.reached(topic, partition).and_then(|of| of.start.covered_from);
         // Where its end is not known, nothing says that all of it was read.
-        let unread = self.progress.lag(topic, partition);
+        let unread = self.progress.unread(topic, partition);
         self.progress.remove_partition(topic, partition);
         self.missing_until = self.missing_until.max(missing);
         let Some(state) = self.topics.get_mut(topic) else { return };
@@ -258,6 +258,12 @@ impl Engine {
     /// A partition cannot be read at the moment.
     pub fn unreadable(&mut self, topic: &str, partition: i32, now: EventTime) {
         self.progress.unreadable(topic, partition, now);
+    }
+
+    /// Nothing is taken from the source at the moment, for want of room or a dead-letter
+    /// topic that refuses: partitions are not silent for that.
+    pub fn paused(&mut self, now: EventTime) {
+        self.progress.nobody_listens(now);
     }
 
     /// The broker has said where the partitions end. Everything that was delivered

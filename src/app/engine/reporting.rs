@@ -72,7 +72,7 @@ impl Engine {
             topics: self
                 .topics
                 .iter()
-                .map(|(name, topic)| self.topic_report(name, topic))
+                .map(|(name, topic)| self.topic_report(name, topic, now))
                 .collect(),
             missing_topics: self.missing_topics.iter().cloned().collect(),
             brokers_up: self.brokers_up,
@@ -120,14 +120,14 @@ impl Engine {
         as_of
     }
 
-    fn topic_report(&self, name: &Arc<str>, topic: &TopicState) -> TopicReport {
+    fn topic_report(&self, name: &Arc<str>, topic: &TopicState, now: EventTime) -> TopicReport {
         let numbers: BTreeSet<i32> =
             topic.partitions.keys().chain(topic.losses.keys()).copied().collect();
         let partitions = numbers.into_iter().map(|partition| {
             let losses = topic.losses.get(&partition).copied().unwrap_or_default();
             PartitionReport {
                 partition,
-                lag: self.progress.lag(name, partition),
+                lag: self.progress.lag(name, partition, now),
                 frontier: self.progress.frontier(name, partition),
                 gaps: losses.gaps,
                 lost_records: losses.records,

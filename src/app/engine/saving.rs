@@ -91,8 +91,8 @@ impl Engine {
     /// What was restored is not whole.
     pub fn restored(&mut self, head: &Head, as_of: EventTime) -> Result<(), Damaged> {
         let kept = self.store.restored(as_of)?;
-        for (slice, measure) in &kept.dropped {
-            tracing::warn!(%slice, %measure, "no longer declared: what was saved of it is dropped");
+        for (slice, measures) in by_slice(kept.dropped) {
+            tracing::warn!(%slice, ?measures, "no longer declared: what was saved is dropped");
         }
         let declarations = self.plan.declarations();
         let mut half_filled = Vec::new();
@@ -104,9 +104,8 @@ impl Engine {
                 }
             }
         }
-        for column in &kept.new {
-            let (slice, measure) = self.names(*column);
-            tracing::info!(%slice, %measure, "new since the state was saved");
+        for (slice, measures) in by_slice(kept.new.iter().map(|column| self.names(*column))) {
+            tracing::info!(%slice, ?measures, "new since the state was saved");
         }
         let mut columns: Vec<(usize, usize)> = kept.new;
         columns.extend(&half_filled);
@@ -287,4 +286,13 @@ impl Engine {
         }
         resume
     }
+}
+
+/// The measures of each slice, by names: one line of the log for each slice.
+fn by_slice(names: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, Vec<String>> {
+    let mut slices: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (slice, measure) in names {
+        slices.entry(slice).or_default().push(measure);
+    }
+    slices
 }

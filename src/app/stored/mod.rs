@@ -17,7 +17,8 @@ pub use look::look;
 pub use reset::{Lost, Reset};
 pub use text::{losses, table};
 pub use view::{
-    CheckpointView, CountView, HeldView, IdsView, PartitionView, StateView, TopicView, UsedBy,
+    CheckpointView, CountView, GoneView, HeldView, IdsView, PartitionView, StateView, TopicView,
+    UsedBy,
 };
 
 use std::sync::Arc;

@@ -22,6 +22,8 @@ pub fn table(view: &StateView) -> String {
     line(&mut text, "on disk", &bytes(view.disk_bytes));
     line(&mut text, "cluster", of.cluster.as_deref().unwrap_or("not known yet"));
     line(&mut text, "figures as of", of.as_of.as_deref().unwrap_or("none yet"));
+    let covered = of.covered_from.as_deref().unwrap_or("the beginning of all topics");
+    line(&mut text, "covered from", covered);
     if let Some(from) = &of.start_from {
         line(&mut text, "begins at", &format!("{from}, for topics that were not read yet"));
     }
@@ -86,6 +88,10 @@ fn topic(text: &mut String, of: &TopicView) {
             of.gaps.to_string(),
             of.lost_records.to_string(),
         ]);
+    }
+    for of in &of.gone {
+        let (gaps, lost) = (of.gaps.to_string(), of.lost_records.to_string());
+        rows.push([of.partition.to_string(), "gone".into(), "-".into(), "-".into(), gaps, lost]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..6).map(width).collect();

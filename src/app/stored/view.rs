@@ -44,6 +44,8 @@ pub struct CheckpointView {
     pub cluster: Option<String>,
     /// The moment for which the saved figures hold.
     pub as_of: Option<String>,
+    /// From when on everything was read; `None` is from the topics' beginnings.
+    pub covered_from: Option<String>,
     /// Where topics begin that were not read yet, if `state reset --from` said so.
     pub start_from: Option<String>,
     /// The ids by which copies are told; `None` if none are remembered.
@@ -87,6 +89,19 @@ pub struct TopicView {
     pub events: Vec<CountView>,
     /// In order of numbers.
     pub partitions: Vec<PartitionView>,
+    /// Partitions that are gone, with records that were not read.
+    pub gone: Vec<GoneView>,
+}
+
+/// One partition that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GoneView {
+    /// Its number.
+    pub partition: i32,
+    /// How often records were missing.
+    pub gaps: u64,
+    /// Records that were missing, as far as offsets tell.
+    pub lost_records: u64,
 }
 
 /// One count of a ledger.
@@ -136,7 +151,9 @@ impl CheckpointView {
     /// A ledger with a count that this version does not know.
     pub(super) fn new(head: &Head, beside: Beside, now: EventTime) -> Result<Self, String> {
         let topics: Result<Vec<TopicView>, String> =
-            head.topics.iter().map(TopicView::new).collect();
+            head.topics.iter().map(|topic| TopicView::new(topic, head)).collect();
+        let read = head.topics.iter().flat_map(|topic| &topic.partitions);
+        let covered_from = read.filter_map(|partition| partition.covered_from).max();
         Ok(CheckpointView {
             version: beside.version,
             sequence: beside.sequence,
@@ -144,6 +161,7 @@ impl CheckpointView {
             age_seconds: (now - beside.saved_at).as_secs_f64(),
             cluster: head.cluster.clone(),
             as_of: time(head.as_of),
+            covered_from: time(covered_from.max(head.gone.missing_until)),
             start_from: time(head.start_from),
             ids: head.ids_step.map(|step| IdsView {
                 remembered: beside.ids,
@@ -166,7 +184,7 @@ impl CheckpointView {
 }
 
 impl TopicView {
-    fn new(head: &TopicHead) -> Result<TopicView, String> {
+    fn new(head: &TopicHead, of: &Head) -> Result<TopicView, String> {
         let ledger =
             head.counts.ledger().map_err(|error| format!("topic `{}`: {error}", head.name))?;
         let (records, events) = counts(&ledger);
@@ -176,6 +194,17 @@ impl TopicView {
             records,
             events,
             partitions: head.partitions.iter().map(PartitionView::new).collect(),
+            gone: of
+                .gone
+                .losses
+                .iter()
+                .filter(|(topic, ..)| *topic == head.name)
+                .map(|&(_, partition, gaps, lost_records)| GoneView {
+                    partition,
+                    gaps,
+                    lost_records,
+                })
+                .collect(),
         })
     }
 

@@ -172,16 +172,17 @@ impl<C: Fn() -> EventTime> Reading<C> {
 fn warn_of(gap: &Gap) {
     let Gap { topic, partition, from_offset, to_offset, .. } = gap;
     match gap.reason {
-        GapReason::Retention => tracing::warn!(
+        GapReason::Retention => tracing::error!(
             "records {from_offset} to {} of partition {partition} of `{topic}` were deleted \
-             before they could be read",
+             before they could be read: coverage begins behind them",
             to_offset - 1
         ),
-        GapReason::Recreated => tracing::warn!(
+        GapReason::Recreated => tracing::error!(
             "the topic `{topic}` was deleted and created again: partition {partition} is read \
-             from offset {to_offset} instead of {from_offset}"
+             from offset {to_offset} instead of {from_offset}; what was not read before is gone, \
+             and coverage begins now"
         ),
-        GapReason::BeyondEnd => tracing::warn!(
+        GapReason::BeyondEnd => tracing::error!(
             "partition {partition} of `{topic}` ends before offset {from_offset}, up to which \
              it was read: it lost records, or was created anew, and is read from offset \
              {to_offset}"

@@ -122,6 +122,17 @@ impl Instance {
     }
 
     /// Kills it without a word; gives what it had logged.
+    /// Waits until it ends by itself.
+    pub(crate) fn wait_for_end(mut self, limit: Duration) -> (ExitStatus, String) {
+        let process = &mut self.child;
+        let status = wait_until(
+            limit,
+            || process.try_wait().expect("its status"),
+            || "the end of the process".to_owned(),
+        );
+        (status, self.log())
+    }
+
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().expect("it is killed");
         self.child.wait().expect("it ends");

@@ -170,9 +170,11 @@ log.retention.ms=-1
         admin.set("log_level", "0");
         let admin = admin.create().expect("an admin client");
         let kafka = Kafka { port, sasl_port, folder, process: None, admin };
+        // 22 characters of base64, as ids are.
+        let cluster_id = format!("tidegauge-tests-{port:05}A");
         let status = kafka
             .java("kafka.tools.StorageTool")
-            .args(["format", "--standalone", "-t", "dGlkZWdhdWdlLXRlc3RzMQ", "-c"])
+            .args(["format", "--standalone", "-t", &cluster_id, "-c"])
             .arg(kafka.folder.path().join("server.properties"))
             .status()
             .expect(
