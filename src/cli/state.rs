@@ -49,13 +49,14 @@ Examples:
   tidegauge state reset --config tidegauge.toml                               asks first
   tidegauge state reset --config tidegauge.toml --yes                         for scripts
   tidegauge state reset --config tidegauge.toml --from 36h                    begin 36 hours ago
-  tidegauge state reset --config tidegauge.toml --from 2026-04-01     from that midnight on, UTC
+  tidegauge state reset --config tidegauge.toml --from 2026-04-01             from midnight, UTC
 
 It says what is lost and asks; where nobody can answer it needs --yes, and exits with 2
-without it. After a no it exits with 1, and nothing has changed. It works on a state that is damaged or of a newer version, and removes only
-files of the saved state. Figures then begin anew from what the topics still hold: as far
-back as the longest window, or from --from on. Counters begin at 0. Dead letters of records
-below the committed offsets are not written again. Stop the instance first.";
+without it. After a no it exits with 1, and nothing has changed. It works on a state that
+is damaged or of a newer version, and removes only files of the saved state. Figures then
+begin anew from what the topics still hold: as far back as the longest window, or from
+--from on. Counters begin at 0. Dead letters of records below the committed offsets are not
+written again. Stop the instance first.";
 
 #[derive(Args)]
 pub(super) struct StateArgs {

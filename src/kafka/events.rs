@@ -118,21 +118,6 @@ pub enum GapReason {
     BeyondEnd,
 }
 
-impl GapReason {
-    /// All of them.
-    pub const ALL: [GapReason; 3] =
-        [GapReason::Retention, GapReason::Recreated, GapReason::BeyondEnd];
-
-    /// Its name in labels, reports and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            GapReason::Retention => "retention",
-            GapReason::Recreated => "recreated",
-            GapReason::BeyondEnd => "beyond_end",
-        }
-    }
-}
-
 /// Records were deleted before they could be read; reading goes on at the first one
 /// that the log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -285,44 +285,37 @@ fn a_topic_that_is_created_anew_is_read_whole_by_an_application_that_hardly_take
     assert_eq!(offsets(&seen, &topic, 0), (0..100).chain(0..200).collect::<Vec<i64>>());
 }
 
-#[test]
-fn a_log_that_lost_its_end_is_read_anew_and_told_from_retention() {
+/// Reads 100 records, and what is there after the log has lost them and so many others
+/// were written, from that time on: both whole, with a gap that says so.
+fn cut_while_running(name: &str, count: usize, from: EventTime) -> Gap {
     let mut kafka = Kafka::start();
-    let topic = kafka.topic("truncated", 1, &[]);
+    let topic = kafka.topic(name, 1, &[]);
     kafka.fill(&topic, 0, 100, past());
     let mut reading = Reading::of(fast(&kafka, &[&topic], StartAt::Beginning));
     reading.until_caught_up();
     kafka.kill();
     kafka.lose_log(&topic, 0);
     kafka.launch();
-    let from = after(past(), 500);
-    kafka.fill(&topic, 0, 10, from);
+    kafka.fill(&topic, 0, count, from);
     reading.until("the gap", |seen| !seen.gaps.is_empty());
     reading.until_caught_up();
     let seen = reading.finish();
-    assert_eq!(offsets(&seen, &topic, 0), (0..100).chain(0..10).collect::<Vec<i64>>());
+    let expected: Vec<i64> = (0..100).chain(0..count as i64).collect();
+    assert_eq!(offsets(&seen, &topic, 0), expected);
     let gap = only_gap(&seen);
     assert_eq!((gap.from_offset, gap.to_offset), (100, 0));
     assert_eq!((gap.reason, gap.lost), (GapReason::BeyondEnd, None));
+    gap.clone()
+}
+
+#[test]
+fn a_log_that_lost_its_end_is_read_anew_and_told_from_retention() {
+    let from = after(past(), 500);
+    let gap = cut_while_running("truncated", 10, from);
     assert!(gap.covered_from > Some(from), "some of it may have been read before");
 }
 
 #[test]
 fn a_log_that_lost_its_end_and_has_grown_beyond_it_since_is_read_anew() {
-    let mut kafka = Kafka::start();
-    let topic = kafka.topic("overgrown", 1, &[]);
-    kafka.fill(&topic, 0, 100, past());
-    let mut reading = Reading::of(fast(&kafka, &[&topic], StartAt::Beginning));
-    reading.until_caught_up();
-    kafka.kill();
-    kafka.lose_log(&topic, 0);
-    kafka.launch();
-    kafka.fill(&topic, 0, 150, after(past(), 500));
-    reading.until("the gap", |seen| !seen.gaps.is_empty());
-    reading.until_caught_up();
-    let seen = reading.finish();
-    assert_eq!(offsets(&seen, &topic, 0), (0..100).chain(0..150).collect::<Vec<i64>>());
-    let gap = only_gap(&seen);
-    assert_eq!((gap.from_offset, gap.to_offset), (100, 0));
-    assert_eq!((gap.reason, gap.lost), (GapReason::BeyondEnd, None));
+    cut_while_running("overgrown", 150, after(past(), 500));
 }

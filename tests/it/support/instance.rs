@@ -121,7 +121,6 @@ impl Instance {
         );
     }
 
-    /// Kills it without a word; gives what it had logged.
     /// Waits until it ends by itself.
     pub(crate) fn wait_for_end(mut self, limit: Duration) -> (ExitStatus, String) {
         let process = &mut self.child;
@@ -133,6 +132,7 @@ impl Instance {
         (status, self.log())
     }
 
+    /// Kills it without a word; gives what it had logged.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().expect("it is killed");
         self.child.wait().expect("it ends");
