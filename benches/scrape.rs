@@ -93,7 +93,7 @@ fn report(series: usize) -> Report {
     Report {
         made_at: now,
         started_at: now,
-        snapshot: Some(KpiSnapshot { as_of: now, slices: vec![slice] }),
+        snapshot: Some(Arc::new(KpiSnapshot { as_of: now, slices: vec![slice] })),
         verdicts: Vec::new(),
         not_ready: Vec::new(),
         complete: true,
@@ -104,6 +104,7 @@ fn report(series: usize) -> Report {
         dead_letters: DeadLetterReport::default(),
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),
+        stale_after: Span::from_secs(60),
         snapshot_took: Span::ZERO,
         state: None,
         duplicates: None,

@@ -127,6 +127,7 @@ impl Pipeline {
             topic: "events".into(),
             partition: 0,
             end_offset: self.next_offset,
+            stable_offset: self.next_offset,
             position: self.next_offset,
         };
         self.engine.ends(&[end], now, now);

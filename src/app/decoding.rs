@@ -31,6 +31,9 @@ pub struct DecodedBatch {
     pub counted_in: Vec<(usize, usize)>,
     /// How far each partition is read once this batch is folded.
     pub positions: Vec<Position>,
+    /// The times of events that count and whose records have no timestamp, by the place of
+    /// their partition in `positions`.
+    pub untimed: Vec<(usize, EventTime)>,
     /// Records with something to refuse.
     pub dead_letters: Vec<DeadLetter>,
     /// Types that this decoder met for the first time and nobody knows.
@@ -64,6 +67,16 @@ impl DecodedBatch {
             }
             sighting
         });
+    }
+
+    /// Lets each event's own time stand for that of its record where that has none: how far
+    /// a partition is read in time is then told by its events, up to `now`.
+    pub fn stand_in_for_timestamps(&mut self, now: EventTime) {
+        for (place, time) in self.untimed.drain(..).filter(|(_, time)| *time <= now) {
+            if let Some(position) = self.positions.get_mut(place) {
+                position.highest_timestamp = position.highest_timestamp.max(Some(time));
+            }
+        }
     }
 
     /// Events that count, copies among them.
@@ -149,6 +162,10 @@ impl RecordDecoder {
                         Admission::Counted => {
                             events.counted += 1;
                             events.unidentified += u64::from(event.id.is_none());
+                            if record.timestamp.is_none() {
+                                let place = place_of(&into.positions, record);
+                                into.untimed.extend(place.map(|place| (place, event.time)));
+                            }
                         }
                         Admission::Late => events.late += 1,
                         Admission::Future => events.future += 1,
@@ -190,6 +207,12 @@ impl RecordDecoder {
             into.dead_letters.push(letter);
         }
     }
+}
+
+/// Where the partition of a record stands.
+fn place_of(positions: &[Position], record: &RawRecord<'_>) -> Option<usize> {
+    let is_it = |of: &Position| of.partition == record.partition && *of.topic == *record.topic;
+    positions.iter().position(is_it)
 }
 
 /// The ledger part of that topic and minute, made if it is not there yet. Records

@@ -203,6 +203,12 @@ impl EngineThread {
                         break;
                     }
                 }
+                Ok(Inbound::Said(SourceEvent::Compacted { topic, sign })) => {
+                    if let Err(text) = self.engine.compacted(&topic, sign, clock::now()) {
+                        outcome = Err(text);
+                        break;
+                    }
+                }
                 Ok(Inbound::Said(said)) => self.said(said),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -281,6 +287,7 @@ impl EngineThread {
             SourceEvent::Batch(_)
             | SourceEvent::Fatal(_)
             | SourceEvent::Closed
+            | SourceEvent::Compacted { .. }
             | SourceEvent::Cluster(_) => {}
         }
     }
@@ -373,7 +380,11 @@ impl EngineThread {
         let not_ready = |report: &Report| report.not_ready.clone();
         let was_ready = before.as_deref().is_some_and(|report| report.not_ready.is_empty());
         if before.as_deref().map(not_ready).as_ref() != Some(&report.not_ready) {
-            let reasons: Vec<_> = report.not_ready.iter().map(|reason| reason.says()).collect();
+            let says = |reason: &NotReady| match report.detail(*reason) {
+                Some(detail) => format!("{}: {detail}", reason.says()),
+                None => reason.says().to_owned(),
+            };
+            let reasons: Vec<_> = report.not_ready.iter().map(says).collect();
             match reasons.as_slice() {
                 [] => tracing::info!("ready: everything is read up to now"),
                 // Only what was ready can disappoint: starting and stopping are in order.
@@ -381,6 +392,22 @@ impl EngineThread {
                     tracing::warn!("no longer ready: {}", reasons.join("; "));
                 }
                 reasons => tracing::info!("not ready: {}", reasons.join("; ")),
+            }
+        }
+        for topic in report.topics.iter().filter(|topic| topic.stale) {
+            let known = before.as_deref().is_some_and(|before| {
+                before.topics.iter().any(|of| of.topic == topic.topic && of.stale)
+            });
+            if !known && was_ready {
+                let behind = topic.behind.map(|behind| Span::from_secs(behind.secs()));
+                tracing::warn!(
+                    topic = topic.topic,
+                    behind = ?behind,
+                    "it is further behind than its `stale_after`, and objectives that rest on it \
+                     are unknown: {}",
+                    topic.held().unwrap_or_else(|| "it is read more slowly than written, or not \
+                     at all".to_owned())
+                );
             }
         }
         let folding = |report: &Report| -> Vec<bool> {

@@ -17,6 +17,7 @@ use crate::app::decoding::RecordDecoder;
 use crate::app::engine::Engine;
 use crate::app::memory;
 use crate::app::pipeline::{EngineThread, start_decoders};
+use crate::app::roles::TopicRoles;
 use crate::app::routes::Routes;
 use crate::app::saved::{self, SavedStateError};
 use crate::config::{Config, DeadLetterSpec};
@@ -118,12 +119,14 @@ impl Service {
         let objectives: Arc<[ObjectiveSpec]> = config.objectives.clone().into();
         let plan = Arc::new(Plan::new(Arc::clone(&declarations), hash_key(config)));
         let topics = patterns(config)?;
+        let roles = TopicRoles::of(config, &topics);
         let mut engine = Engine::new(
             Arc::clone(&plan),
             Arc::clone(&objectives),
             config.duplicates,
             clock::now(),
-        );
+        )
+        .bound(roles);
         let mut settings = source_settings(config, topics.clone(), start);
         let checkpoints = match &config.state.directory {
             Some(path) => {

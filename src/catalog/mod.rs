@@ -131,6 +131,18 @@ families! {
         "Records of a partition that are not folded yet; absent while the broker does not say.";
     FRONTIER = Gauge "tidegauge_partition_frontier_timestamp_seconds" "seconds" ["topic", "partition"], false,
         "The moment up to which a partition is known to be read.";
+    TOPIC_BEHIND = Gauge "tidegauge_topic_behind_seconds" "seconds" ["topic"], false,
+        "How long ago the moment is up to which all of a topic is known to be read.";
+    TOPIC_STALE_AFTER = Gauge "tidegauge_topic_stale_after_seconds" "seconds" ["topic"], false,
+        "How far a topic may be behind, as declared: beyond it, objectives that rest on it are unknown.";
+    STALE_AFTER = Gauge "tidegauge_stale_after_seconds" "seconds" [], false,
+        "How far the figures may be behind, the longest of all topics: beyond it, no objective is judged.";
+    OPEN_TRANSACTION = Gauge "tidegauge_partition_open_transaction_seconds" "seconds" ["topic", "partition"], false,
+        "For how long nothing of a partition can be read because the next transaction in it is open; absent while that is not so.";
+    PASSED_OVER = Gauge "tidegauge_partition_passed_over_records" "records" ["topic", "partition"], false,
+        "Offsets of a partition that no window reached back to when its reading began: at most so many records are passed over on purpose.";
+    TOPIC_COMPACTED = Gauge "tidegauge_topic_compacted" "" ["topic"], false,
+        "1 for a topic whose log is compacted, so that what adds up over it begins when it is first read.";
     PARTITION_GAPS = Counter "tidegauge_partition_gaps_total" "" ["topic", "partition"], false,
         "How often records of a partition were gone before they were read, or its topic was created anew.";
     PARTITION_LOST = Counter "tidegauge_partition_lost_records_total" "records" ["topic", "partition"], false,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::did_you_mean;
 use super::reader::{Table, Value, shown};
 use super::spec::{DeadLetterSpec, KafkaSpec, TopicSpec};
 use super::world::World;
+use super::{did_you_mean, service};
+use crate::event::Span;
 
 /// Settings of librdkafka that are set here, with what to do instead.
 const OWNED: &[(&str, &str)] = &[
@@ -23,12 +24,17 @@ const OWNED: &[(&str, &str)] = &[
     ("enable.auto.offset.store", "offsets are committed when what they stand for is folded"),
     ("auto.offset.reset", "where reading begins follows from the longest window"),
     ("enable.partition.eof", "the ends of partitions are asked for in another way"),
+    (
+        "isolation.level",
+        "only what is committed counts: what a transaction took back never happened",
+    ),
     ("allow.auto.create.topics", "reading must not create a topic; a missing one is named"),
     ("statistics.interval.ms", "statistics are read by this program itself"),
     ("topic.blacklist", "name the topics that are read under [[topics]]"),
 ];
 
-/// Reads `[kafka]` and `[[topics]]` of the top level; `formats` are the known names.
+/// Reads `[kafka]` and `[[topics]]` of the top level; `formats` are the known names,
+/// `stale_after` the default of a topic's own.
 ///
 /// What is wrong is noted, and stands in the answer as nothing.
 pub(super) fn read(
@@ -36,12 +42,13 @@ pub(super) fn read(
     world: &World<'_>,
     file: &str,
     formats: &[String],
+    stale_after: Span,
 ) -> KafkaSpec {
     let mut spec = KafkaSpec {
         brokers: String::new(),
         group: "tidegauge".to_owned(),
         properties: BTreeMap::new(),
-        topics: topics(root, formats),
+        topics: topics(root, formats, stale_after),
         dead_letters: DeadLetterSpec::Off,
     };
     let Some(value) = root.optional("kafka") else {
@@ -110,7 +117,7 @@ fn brokers(value: &Value<'_>) -> Option<String> {
     Some(brokers.join(","))
 }
 
-fn topics(root: &mut Table<'_>, formats: &[String]) -> Vec<TopicSpec> {
+fn topics(root: &mut Table<'_>, formats: &[String], stale_after: Span) -> Vec<TopicSpec> {
     let Some(list) = root.optional("topics") else {
         root.problems().add_with(
             root.at(),
@@ -136,12 +143,16 @@ fn topics(root: &mut Table<'_>, formats: &[String]) -> Vec<TopicSpec> {
             }
             Some(name)
         });
+        let stale_after = service::stale_after(&mut table).unwrap_or(stale_after);
+        let allow_compacted =
+            table.optional("allow_compacted").and_then(|value| value.boolean()).unwrap_or(false);
         for value in names {
             let Some(name) = value.text().filter(|name| topic_name(&value, name)) else { continue };
             if topics.iter().any(|topic| topic.name == name) {
                 value.problem(format!("the topic `{}` is bound twice", shown(&name)));
             }
-            topics.push(TopicSpec { name, format: format.clone().unwrap_or_default() });
+            let format = format.clone().unwrap_or_default();
+            topics.push(TopicSpec { name, format, stale_after, allow_compacted });
         }
         table.finish();
     }

@@ -159,7 +159,8 @@ fn assemble(
 ) -> Option<Config> {
     let problems = root.problems();
     let instance = service::instance(&mut root, world);
-    let kafka = kafka::read(&mut root, world, path, &mappings.names());
+    let time = service::time(&mut root);
+    let kafka = kafka::read(&mut root, world, path, &mappings.names(), time.stale_after);
     let formats = mappings.finish();
     let export = service::export(&mut root);
     let limits = service::limits(&mut root);
@@ -167,7 +168,6 @@ fn assemble(
     let run = service::run(&mut root, world, path);
     let state = service::state(&mut root, path);
     let duplicates = service::duplicates(&mut root);
-    let time = service::time(&mut root);
     let own_types = root.optional("own_types").map(|list| list.texts()).unwrap_or_default();
     root.finish();
     if !whole {
@@ -237,6 +237,7 @@ fn assemble(
         decoders: run.decoders,
         memory_limit: run.memory_limit,
         state,
+        stale_after: time.stale_after,
         duplicates,
         log,
         shutdown_deadline: run.shutdown_deadline,

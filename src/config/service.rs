@@ -25,10 +25,14 @@ pub(super) struct Run {
     pub(super) hash_key: Option<Secret>,
 }
 
+/// The default of `[time] stale_after`.
+const STALE_AFTER: Span = Span::from_secs(60);
+
 /// `[time]`; no lateness means the longest window.
 pub(super) struct Tolerances {
     pub(super) lateness: Option<Span>,
     pub(super) future_tolerance: Span,
+    pub(super) stale_after: Span,
 }
 
 /// The instance's name; default: the host's, with what cannot stand in a group id
@@ -161,15 +165,27 @@ fn memory(value: &Value<'_>) -> Option<u64> {
 
 /// Reads `[time]`.
 pub(super) fn time(root: &mut Table<'_>) -> Tolerances {
-    let mut tolerances = Tolerances { lateness: None, future_tolerance: Span::from_secs(300) };
+    let mut tolerances = Tolerances {
+        lateness: None,
+        future_tolerance: Span::from_secs(300),
+        stale_after: STALE_AFTER,
+    };
     let Some(mut table) = root.table("time") else { return tolerances };
     let longest = Span::from_secs(400 * 86_400);
     tolerances.lateness = span(&mut table, "lateness", Span::ZERO, longest);
     if let Some(span) = span(&mut table, "future_tolerance", Span::ZERO, Span::from_secs(86_400)) {
         tolerances.future_tolerance = span;
     }
+    if let Some(span) = stale_after(&mut table) {
+        tolerances.stale_after = span;
+    }
     table.finish();
     tolerances
+}
+
+/// The key `stale_after`: long enough for the ends of partitions to be asked a few times.
+pub(super) fn stale_after(table: &mut Table<'_>) -> Option<Span> {
+    span(table, "stale_after", Span::from_secs(5), Span::from_secs(86_400))
 }
 
 /// Reads `[state]`; a relative directory is one beside the configuration file.

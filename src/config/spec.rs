@@ -40,6 +40,9 @@ pub struct Config {
     pub memory_limit: Option<u64>,
     /// Where state is saved, and how often.
     pub state: StateSpec,
+    /// How far figures, and a topic that does not say for itself, may be behind before
+    /// nothing is judged by them; default: 60 seconds.
+    pub stale_after: Span,
     /// How long ids are remembered to tell copies by; `None`: not at all. Default: 72
     /// hours.
     pub duplicates: Option<Span>,
@@ -91,6 +94,11 @@ pub struct TopicSpec {
     pub name: String,
     /// The name of a format in [`Config::formats`].
     pub format: String,
+    /// How far it may be behind before what rests on it is not judged; default:
+    /// [`Config::stale_after`].
+    pub stale_after: Span,
+    /// Whether measures may add up over it though its log is compacted; default: no.
+    pub allow_compacted: bool,
 }
 
 /// What becomes of refused records.

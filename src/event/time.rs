@@ -51,6 +51,13 @@ impl EventTime {
         }
     }
 
+    /// A record's timestamp, in milliseconds since the epoch; `None` where it cannot be used.
+    /// Producers that set none give -1, and those that take seconds for milliseconds the
+    /// year 1970: nothing outside the years 2000 to 2100 was meant.
+    pub fn of_record(millis: i64) -> Option<EventTime> {
+        Self::checked_from_micros(i128::from(millis) * 1_000).ok()
+    }
+
     /// Microseconds since the epoch.
     pub const fn micros(self) -> i64 {
         self.0

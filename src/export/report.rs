@@ -16,7 +16,7 @@ pub struct Report {
     /// When the process started.
     pub started_at: EventTime,
     /// The figures; `None` before every partition has been looked at.
-    pub snapshot: Option<KpiSnapshot>,
+    pub snapshot: Option<Arc<KpiSnapshot>>,
     /// The verdicts on them, in order of objectives, then of slice values.
     pub verdicts: Vec<Verdict>,
     /// Why the instance is not ready; empty when it is.
@@ -39,6 +39,8 @@ pub struct Report {
     pub other_currency: Vec<(MeasureIndex, u64)>,
     /// Levels that have no figure because they have too many keys.
     pub overfull_levels: Vec<(SliceIndex, MeasureIndex)>,
+    /// How far the figures may be behind: the longest of the topics' own.
+    pub stale_after: Span,
     /// How long the snapshot took.
     pub snapshot_took: Span,
     /// The saved state; `None` where none is kept.
@@ -48,6 +50,36 @@ pub struct Report {
     /// What is filled from the topics for new declarations; `None` when there was
     /// nothing to fill since the process started.
     pub backfill: Option<BackfillReport>,
+}
+
+impl Report {
+    /// What is known beside a reason for not being ready.
+    pub fn detail(&self, reason: NotReady) -> Option<String> {
+        match reason {
+            NotReady::StateBlocked => self.state.as_ref()?.blocked.clone(),
+            NotReady::CatchingUp => {
+                let held: Vec<String> = self.topics.iter().filter_map(TopicReport::held).collect();
+                (!held.is_empty()).then(|| held.join("; "))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl TopicReport {
+    /// Which of its partitions wait behind open transactions, in words; `None` if none does.
+    pub fn held(&self) -> Option<String> {
+        let held = |of: &PartitionReport| of.held_for.map(|held_for| (held_for, of.partition));
+        let longest = self.partitions.iter().filter_map(held).max()?;
+        let (held_for, partition) = longest;
+        let others = self.partitions.iter().filter_map(held).count() - 1;
+        let others = if others == 0 { String::new() } else { format!(" (and {others} more)") };
+        Some(format!(
+            "partition {partition} of `{}`{others} has waited {} behind an open transaction",
+            self.topic,
+            Span::from_secs(held_for.secs())
+        ))
+    }
 }
 
 /// How the checkpoints are doing.
@@ -107,6 +139,14 @@ pub struct TopicReport {
     pub ledger: Ledger,
     /// Of records of the last five minutes.
     pub recent: RecentLedger,
+    /// Whether its log is compacted.
+    pub compacted: bool,
+    /// How long ago the moment is up to which all of it is known to be read.
+    pub behind: Option<Span>,
+    /// How far it may be behind.
+    pub stale_after: Span,
+    /// Whether it is further behind, so that nothing that rests on it is judged.
+    pub stale: bool,
     /// In order of their numbers.
     pub partitions: Vec<PartitionReport>,
 }
@@ -120,11 +160,17 @@ pub struct PartitionReport {
     pub lag: Option<u64>,
     /// The moment up to which it is known to be read.
     pub frontier: Option<EventTime>,
+    /// For how long nothing of it can be read because the next transaction is open; `None`
+    /// while that is not so.
+    pub held_for: Option<Span>,
     /// Since the state began: how often records were missing from it: deleted before they were read, or the
     /// topic was created anew.
     pub gaps: u64,
     /// Records that were missing, as far as offsets tell.
     pub lost_records: u64,
+    /// Offsets that no window reached back to when its reading began: an upper bound of the
+    /// records that nobody reads.
+    pub passed_over: u64,
 }
 
 /// Dead letters since the process started.
@@ -147,7 +193,7 @@ pub enum NotReady {
     NoTopic,
     /// No broker answers.
     BrokerDown,
-    /// `as_of` is more than a minute behind.
+    /// `as_of` is further behind than any topic may be.
     CatchingUp,
     /// A partition has been unreadable for more than a minute.
     Incomplete,
@@ -202,7 +248,9 @@ impl NotReady {
                 "none of the declared topics exists yet: create them, or correct their names"
             }
             NotReady::BrokerDown => "no broker answers: figures stay right, for an older moment",
-            NotReady::CatchingUp => "the figures are more than a minute old",
+            NotReady::CatchingUp => {
+                "the figures are older than any topic may be behind (`stale_after`)"
+            }
             NotReady::Incomplete => "a partition has been unreadable for more than a minute",
             NotReady::DeadLettersBlocked => {
                 "the dead-letter topic refuses, so consumption is paused: look at its existence and rights"

@@ -16,6 +16,7 @@ mod bounds;
 mod compile;
 mod decode;
 mod emit;
+mod gives;
 mod moment;
 mod path;
 mod plan;

@@ -86,6 +86,8 @@ fn consumer_config(settings: &SourceSettings) -> ClientConfig {
         .set("group.id", &settings.group_id)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
+        // What is aborted never counts.
+        .set("isolation.level", "read_committed")
         .set("allow.auto.create.topics", "false")
         // Where to go on is decided here, and reported, never by the client.
         .set("auto.offset.reset", "error");
@@ -111,11 +113,19 @@ pub(super) fn prober(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaRe
     consumer_config(settings).create_with_context(Context::new(shared))
 }
 
-/// A consumer that reads one record of each partition and is thrown away.
+/// A client for requests about logs as they are, whatever transactions are open in them.
+pub(super) fn watermarks(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaResult<Consumer> {
+    let mut config = consumer_config(settings);
+    config.set("isolation.level", "read_uncommitted");
+    config.create_with_context(Context::new(shared))
+}
+
+/// A consumer that reads a few records of each partition and is thrown away.
 pub(super) fn peeker(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaResult<Consumer> {
     let mut config = consumer_config(settings);
     config
         .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_uncommitted")
         .set("auto.offset.reset", "earliest")
         .set("queued.min.messages", "1")
         .set("fetch.message.max.bytes", "1024");

@@ -16,6 +16,7 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use super::bootstrap::Bootstrap;
 use super::client::{Consumer, REQUEST_TIMEOUT, Refusal, refusal};
+use super::compaction::Policies;
 use super::events::SourceEvent;
 use super::lookup;
 use super::settings::{Resume, SourceSettings, StartAt, TopicPattern};
@@ -49,6 +50,8 @@ pub(super) struct Discovery<C> {
     pub(super) shared: Arc<Shared>,
     pub(super) reader: Arc<Consumer>,
     pub(super) prober: Arc<Consumer>,
+    /// Is told where logs end, whatever transactions are open.
+    pub(super) watermarks: Arc<Consumer>,
     pub(super) reader_bootstrap: Bootstrap,
     /// While partitions are looked up; once they are read, their ends are asked for.
     pub(super) prober_bootstrap: Bootstrap,
@@ -66,6 +69,7 @@ pub(super) struct Discovery<C> {
     pub(super) silent_once: bool,
     /// None had, and they are not asked for at the moment.
     pub(super) silent_since: Option<Instant>,
+    pub(super) policies: Policies,
     /// Partitions whose logs end before their next offset, and since when.
     pub(super) beyond_end: HashMap<Key, Instant>,
 }
@@ -181,6 +185,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                     pause = pause.min(RETRY);
                 }
             }
+            self.look_at_holes();
             if woken.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
@@ -266,6 +271,8 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         self.forget_gone(&seen, &unclear, complete);
         complete &= uncertain.is_empty();
         seen.retain(|name, _| !uncertain.contains(name));
+        let names: Vec<&str> = seen.keys().map(String::as_str).collect();
+        self.hear_policies(&names);
         // All are said to be found before any is started, so that nobody takes those
         // that were started first for all that there are.
         for (name, found) in &seen {
@@ -537,6 +544,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                 return Err(error);
             }
         }
+        self.watermarks.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
         self.metadata(Some(topic)).map(drop)
     }
 

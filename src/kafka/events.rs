@@ -28,6 +28,14 @@ pub enum SourceEvent {
         /// Their numbers.
         partitions: Vec<i32>,
     },
+    /// The log of a topic is compacted: of several records with one key the brokers keep the
+    /// newest. Said before anything is said of its partitions, or when it is noticed.
+    Compacted {
+        /// Its name.
+        topic: Arc<str>,
+        /// How that is known.
+        sign: CompactionSign,
+    },
     /// A partition is read from now on.
     Partition(PartitionStart),
     /// The brokers say only now which topic it is that is being read.
@@ -81,6 +89,18 @@ pub enum SourceEvent {
     Closed,
 }
 
+/// How it is known that a log is compacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompactionSign {
+    /// The topic's `cleanup.policy` says so.
+    Declared,
+    /// Records are gone from between others that were read.
+    Holes {
+        /// In this partition.
+        partition: i32,
+    },
+}
+
 /// Where the reading of a partition begins, and what that covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionStart {
@@ -103,6 +123,16 @@ pub struct PartitionStart {
     /// It goes on where the settings' [`super::SourceSettings::resume`] say that an
     /// earlier run stood; where that is no longer possible, a [`Gap`] follows.
     pub resumed: bool,
+}
+
+impl PartitionStart {
+    /// Offsets that lie before the start and are still in the log: an upper bound of the
+    /// records that nobody reads, because no window reaches back to them. 0 for what is
+    /// resumed.
+    pub fn passed_over(&self) -> u64 {
+        let skipped = self.start_offset.saturating_sub(self.first_offset);
+        if self.resumed { 0 } else { u64::try_from(skipped).unwrap_or(0) }
+    }
 }
 
 /// Why records are missing.
@@ -148,8 +178,11 @@ pub struct PartitionEnd {
     pub topic: Arc<str>,
     /// Its number.
     pub partition: i32,
-    /// The offset after the last record that may be read.
+    /// The offset after the last record of the log: the high watermark.
     pub end_offset: i64,
+    /// The offset after the last record that may be read; below the end while a
+    /// transaction is open: there it begins.
+    pub stable_offset: i64,
     /// The offset up to which the batches before this event reach; what is no record
     /// (transaction markers, compacted ones) counts as read.
     pub position: i64,

@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use super::discovery::{Discovery, Topic};
 use super::events::{Gap, GapReason, PartitionStart};
 use super::lookup::{self, Range};
+use super::peek::Peeker;
 use super::settings::Resume;
 use super::shared::{Begin, Key, Note, lock};
 use crate::event::EventTime;
@@ -60,7 +61,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     ) -> KafkaResult<Vec<Begin>> {
         let numbers: Vec<i32> = partitions.iter().map(|(number, _)| *number).collect();
         let committed = lookup::committed(&self.prober, topic, &numbers)?;
-        let ranges = lookup::ranges(&self.prober, topic, &numbers)?;
+        let ranges = lookup::ranges(&self.watermarks, topic, &numbers)?;
         let mut whole = Vec::new();
         let mut broken = Vec::new();
         for (partition, stood) in partitions {
@@ -112,7 +113,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
                 continue;
             }
             let partitions: Vec<i32> = positions.keys().copied().collect();
-            let ranges = lookup::ranges(&self.prober, &topic, &partitions)?;
+            let ranges = lookup::ranges(&self.watermarks, &topic, &partitions)?;
             let mut broken = Vec::new();
             for (partition, from_offset) in positions {
                 let Some(range) = ranges.get(&partition).copied() else { continue };
@@ -165,7 +166,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         let known: BTreeMap<i32, i64> =
             positions.into_iter().filter(|(number, _)| there.contains(number)).collect();
         let numbers: Vec<i32> = known.keys().copied().collect();
-        let ranges = lookup::ranges(&self.prober, topic, &numbers)?;
+        let ranges = lookup::ranges(&self.watermarks, topic, &numbers)?;
         let broken = known
             .into_iter()
             .filter_map(|(partition, from_offset)| {
@@ -208,7 +209,8 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             .filter(|broken| broken.range.end > broken.range.first)
             .map(|broken| (broken.partition, broken.range.first))
             .collect();
-        let oldest = lookup::oldest_timestamps(&self.settings, &self.shared, topic, &held)?;
+        let peeker = Peeker::new(&self.settings, &self.shared, topic);
+        let oldest = peeker.first_timestamps(&held)?;
         let now = (self.clock)();
         let say = |Broken { partition, from_offset, range, reason }| {
             let lost = match reason {
@@ -265,6 +267,7 @@ mod tests {
         Discovery {
             reader: client(),
             prober: client(),
+            watermarks: client(),
             reader_bootstrap: Bootstrap::new(&settings.brokers),
             prober_bootstrap: Bootstrap::new(&settings.brokers),
             clock: Arc::new(|| EventTime::from_secs(1)),
@@ -276,6 +279,7 @@ mod tests {
             cluster: None,
             silent_once: false,
             silent_since: None,
+            policies: Default::default(),
             beyond_end: HashMap::new(),
             shared: Arc::clone(&shared),
             settings: Arc::clone(&settings),

@@ -1,22 +1,22 @@
 //! Where a partition's reading begins, and what that covers.
 //!
 //! The end is asked before the look-up by time: when the look-up finds nothing, that
-//! end is the start, and a record that arrives in between is behind it. What each
-//! start covers, [`coverage`] says.
+//! end is the start, and a record that arrives in between is behind it. A partition with
+//! records whose timestamps cannot be used is read from its beginning, since a look-up by
+//! time says nothing of them. What each start covers, [`coverage`] says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{self, Consumer, REQUEST_TIMEOUT};
+use super::client::{Consumer, REQUEST_TIMEOUT};
 use super::events::PartitionStart;
+use super::peek::{Peeker, Place};
 use super::settings::{SourceSettings, StartAt};
-use super::shared::Shared;
+use super::shared::{Holes, MANY_HOLES, Shared};
 use crate::event::EventTime;
 
 /// Answers a logical offset, or a time in milliseconds, for each partition: one
@@ -110,6 +110,15 @@ pub(super) fn starts(
             resumed: false,
         });
     }
+    let peeker = Peeker::new(settings, shared, topic);
+    let Glimpses { untimed, holes } = glimpses(&peeker, &starts, &ends)?;
+    for s in starts.iter().filter(|s| holes.contains(&s.partition)) {
+        let key = (Arc::clone(topic), s.partition);
+        shared.suspect_compaction(Holes { key, below: s.start_offset });
+    }
+    for s in starts.iter_mut().filter(|s| untimed.contains(&s.partition)) {
+        s.start_offset = s.first_offset;
+    }
     let above = |s: &PartitionStart| s.start_offset > s.first_offset;
     let cut_off = |s: &PartitionStart| s.start_offset > 0 && !above(s);
     let oldest = match start {
@@ -124,7 +133,7 @@ pub(super) fn starts(
                     number(&ends, *partition).is_ok_and(|end| end > *first)
                 })
                 .collect();
-            let oldest = oldest_timestamps(settings, shared, topic, &held)?;
+            let oldest = peeker.first_timestamps(&held)?;
             oldest.into_values().min().unwrap_or(now)
         }
         _ => now,
@@ -132,7 +141,85 @@ pub(super) fn starts(
     for s in &mut starts {
         s.covered_from = coverage(s, start, oldest);
     }
+    say_what_is_special(topic, start, &starts, &untimed);
     Ok(starts)
+}
+
+/// One line for what is passed over of a topic, and one for timestamps that cannot be used.
+fn say_what_is_special(
+    topic: &str,
+    start: StartAt,
+    starts: &[PartitionStart],
+    untimed: &HashSet<i32>,
+) {
+    let passed_over = |start: &&PartitionStart| start.passed_over() > 0;
+    let partitions = starts.iter().filter(passed_over).count();
+    if let (StartAt::Time(time), 1..) = (start, partitions) {
+        let offsets: u64 = starts.iter().map(PartitionStart::passed_over).sum();
+        tracing::info!(
+            "of `{topic}`, what was written before {time} is passed over, since no window \
+             reaches back to it: {offsets} offsets of {partitions} partitions"
+        );
+    }
+    if !untimed.is_empty() {
+        let mut partitions: Vec<i32> = untimed.iter().copied().collect();
+        partitions.sort_unstable();
+        tracing::warn!(
+            "records of `{topic}` have no timestamp that can be used (partitions {partitions:?}): \
+             they are read from the beginning, and each event's own time stands for that of its \
+             record; producers should set it, in milliseconds"
+        );
+    }
+}
+
+/// Records that are looked at in one place.
+const A_GLIMPSE: i64 = 20;
+/// Places that are looked at between the first record and where reading would begin.
+const BETWEEN: i64 = 6;
+
+/// What is seen of partitions of which a look-up by time passes something over.
+#[derive(Debug, Default)]
+struct Glimpses {
+    /// They have records whose timestamps cannot be used: first, last, right before the
+    /// start, or in one of some places between.
+    untimed: HashSet<i32>,
+    /// More is missing between their records than transactions leave out.
+    holes: HashSet<i32>,
+}
+
+fn glimpses(
+    peeker: &Peeker<'_>,
+    starts: &[PartitionStart],
+    ends: &HashMap<i32, Offset>,
+) -> KafkaResult<Glimpses> {
+    let mut untimed = HashSet::new();
+    let mut missing: HashMap<i32, i64> = HashMap::new();
+    for round in 0..=BETWEEN + 2 {
+        let place = |s: &&PartitionStart| {
+            let (first, start) = (s.first_offset, s.start_offset);
+            let before = |offset: i64| (offset - A_GLIMPSE).max(first);
+            let from = match round {
+                0..=BETWEEN => first + (start - first) / (BETWEEN + 1) * round,
+                round if round == BETWEEN + 1 => before(start),
+                _ => before(number(ends, s.partition).unwrap_or(start)),
+            };
+            Place { partition: s.partition, from, below: i64::MAX, most: A_GLIMPSE as usize }
+        };
+        let open = |s: &&PartitionStart| s.passed_over() > 0 && !untimed.contains(&s.partition);
+        let places: Vec<Place> = starts.iter().filter(open).map(|s| place(&s)).collect();
+        let seen = peeker.look(&places)?;
+        for Place { partition, from, .. } in places {
+            let Some(records) = seen.get(&partition) else { continue };
+            if records.iter().any(|record| record.timestamp.is_none()) {
+                untimed.insert(partition);
+            }
+            let last = records.last().map_or(from, |last| last.offset + 1);
+            let records = records.len() as i64;
+            *missing.entry(partition).or_default() += last - from - 2 * records;
+        }
+    }
+    let many = |(partition, more): (i32, i64)| (more > MANY_HOLES).then_some(partition);
+    Ok(Glimpses { untimed, holes: missing.into_iter().filter_map(many).collect() })
 }
 
 /// Minus infinity (`None`) where offset 0 is read, since a new partition has no past
@@ -164,46 +251,6 @@ pub(super) fn committed(
         }
     }
     Ok(offsets)
-}
-
-/// The timestamps of the first records of these partitions, of those that hold any.
-/// Reads one fetch of each with a consumer of its own.
-pub(super) fn oldest_timestamps(
-    settings: &SourceSettings,
-    shared: &Arc<Shared>,
-    topic: &str,
-    firsts: &[(i32, i64)],
-) -> KafkaResult<HashMap<i32, EventTime>> {
-    if firsts.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let peeker = client::peeker(settings, shared)?;
-    let mut assignment = TopicPartitionList::with_capacity(firsts.len());
-    for (partition, first) in firsts {
-        assignment.add_partition_offset(topic, *partition, Offset::Offset(*first))?;
-    }
-    peeker.assign(&assignment)?;
-    let deadline = Instant::now() + 2 * REQUEST_TIMEOUT;
-    let mut answered = HashMap::new();
-    while answered.len() < firsts.len() {
-        if Instant::now() >= deadline || shared.stopped() {
-            return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OperationTimedOut));
-        }
-        match peeker.poll(std::time::Duration::from_millis(50)) {
-            Some(Ok(message)) => {
-                let millis = message.timestamp().to_millis().filter(|millis| *millis >= 0);
-                answered.entry(message.partition()).or_insert(millis);
-            }
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                answered.entry(partition).or_insert(None);
-            }
-            Some(Err(_)) | None => {}
-        }
-    }
-    let timed = |(partition, millis): (i32, Option<i64>)| {
-        millis.map(|millis| (partition, EventTime::from_millis(millis)))
-    };
-    Ok(answered.into_iter().filter_map(timed).collect())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod batch;
 mod bootstrap;
 mod client;
+mod compaction;
 mod dead_letters;
 mod discovery;
 mod ends;
@@ -19,6 +20,7 @@ mod events;
 mod gaps;
 mod lookup;
 mod mock;
+mod peek;
 mod reading;
 mod settings;
 mod shared;
@@ -29,7 +31,9 @@ mod truncate;
 pub use batch::{Position, RecordBatch, Records};
 pub use client::faults_of_properties;
 pub use dead_letters::{DeadLetter, DeadLetterSettings, DeadLetterState, DeadLetters, Stopped};
-pub use events::{Folded, Gap, GapReason, PartitionEnd, PartitionStart, SourceEvent};
+pub use events::{
+    CompactionSign, Folded, Gap, GapReason, PartitionEnd, PartitionStart, SourceEvent,
+};
 pub use mock::{DemoBroker, Producer};
 pub use settings::{Resume, SourceSettings, StartAt, TopicPattern};
 pub use source::{Source, start};

@@ -19,11 +19,11 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 
-use super::batch::{Buffers, Parts, RecordBatch};
+use super::batch::{Buffers, Parts, RecordBatch, usable};
 use super::client::{Consumer, EndReached, Told};
 use super::events::{PartitionEnd, SourceEvent};
 use super::settings::SourceSettings;
-use super::shared::{Key, Note, Shared, lock};
+use super::shared::{Holes, Key, MANY_HOLES, Note, Shared, lock};
 use crate::event::EventTime;
 
 /// A partition that stands still below its end for this long is assigned anew: after
@@ -58,6 +58,10 @@ struct Assigned {
     ends_from: Instant,
     /// Its log was cut: it is read no further until it is known where it begins.
     truncated: bool,
+    /// Records that were read since holes were last looked at, and offsets between them
+    /// that hold none.
+    records: i64,
+    holes: i64,
     /// Where it stood, and since when, when its end was last passed on.
     stood: (i64, Instant),
 }
@@ -72,6 +76,8 @@ impl Assigned {
             begun: now,
             ends_from: now + STALE_STATISTICS,
             truncated: false,
+            records: 0,
+            holes: 0,
             stood: (position, now),
         }
     }
@@ -331,12 +337,17 @@ impl<C: Fn() -> EventTime> Reading<C> {
             let position = building.batch.open_position(&assigned.key.0, assigned.key.1);
             assigned.in_batch = (sequence, position);
         }
+        if offset > assigned.position {
+            assigned.holes += offset - assigned.position;
+        }
+        assigned.records += 1;
+        if assigned.holes > assigned.records + MANY_HOLES {
+            (assigned.records, assigned.holes) = (0, 0);
+            let key = assigned.key.clone();
+            self.shared.suspect_compaction(Holes { key, below: offset });
+        }
         assigned.position = offset + 1;
-        let timestamp = message
-            .timestamp()
-            .to_millis()
-            .filter(|millis| *millis >= 0)
-            .map(EventTime::from_millis);
+        let timestamp = usable(message.timestamp());
         if timestamp.is_some_and(|timestamp| timestamp > self.now) {
             self.now = clock();
         }
@@ -387,20 +398,26 @@ impl<C: Fn() -> EventTime> Reading<C> {
         self.publish_positions();
         let mut answer = Vec::with_capacity(ends.ends.len());
         let mut stalled = Vec::new();
-        for ((topic, partition), end_offset) in ends.ends {
+        for ((topic, partition), end) in ends.ends {
             if self.held.contains_key(&*topic) {
                 continue;
             }
             let paused = self.paused;
             if let Some(assigned) = self.find(&topic, partition) {
                 let position = assigned.position;
-                let waits = position >= end_offset || paused || assigned.truncated;
+                let waits = position >= end.stable || paused || assigned.truncated;
                 if position != assigned.stood.0 || waits {
                     assigned.stood = (position, Instant::now());
                 } else if assigned.stood.1.elapsed() >= STALLED {
                     stalled.push((assigned.key.clone(), position));
                 }
-                answer.push(PartitionEnd { topic, partition, end_offset, position });
+                answer.push(PartitionEnd {
+                    topic,
+                    partition,
+                    end_offset: end.log,
+                    stable_offset: end.stable,
+                    position,
+                });
             }
         }
         if !stalled.is_empty() {

@@ -55,11 +55,32 @@ pub(super) struct Begin {
     pub(super) gap: Option<Gap>,
 }
 
+/// So many holes more than records are looked at: they may be aborted transactions, or a log
+/// that is compacted. As many transactions may have begun before what is looked at.
+pub(super) const MANY_HOLES: i64 = 100;
+
+/// Holes were met in a partition.
+#[derive(Debug)]
+pub(super) struct Holes {
+    pub(super) key: Key,
+    /// They lie below this offset.
+    pub(super) below: i64,
+}
+
+/// Where a partition ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    /// The high watermark.
+    pub(super) log: i64,
+    /// The last stable offset, where what may be read ends.
+    pub(super) stable: i64,
+}
+
 /// The last answer about ends; a newer one replaces it.
 #[derive(Debug)]
 pub(super) struct Ends {
     pub(super) at: EventTime,
-    pub(super) ends: Vec<(Key, i64)>,
+    pub(super) ends: Vec<(Key, End)>,
 }
 
 /// What the threads of one source share.
@@ -84,6 +105,8 @@ pub(super) struct Shared {
     pub(super) truncated: Mutex<HashSet<Key>>,
     /// Topics that may be others than those that are read, and since when.
     doubted: Mutex<HashMap<String, Instant>>,
+    /// Holes that nobody has looked at yet.
+    holes: Mutex<Vec<Holes>>,
     commits: Mutex<Commits>,
     unreadable: Mutex<HashMap<Key, Instant>>,
 }
@@ -127,6 +150,7 @@ impl Shared {
             left: Mutex::default(),
             truncated: Mutex::default(),
             doubted: Mutex::default(),
+            holes: Mutex::default(),
             commits: Mutex::default(),
             unreadable: Mutex::default(),
         };
@@ -237,6 +261,16 @@ impl Shared {
 
     pub(super) fn take_gap_suspicion(&self) -> bool {
         self.gap_suspected.swap(false, Ordering::AcqRel)
+    }
+
+    /// More offsets of a partition held nothing than held records.
+    pub(super) fn suspect_compaction(&self, holes: Holes) {
+        lock(&self.holes).push(holes);
+        let _ = self.wake.try_send(());
+    }
+
+    pub(super) fn take_holes(&self) -> Vec<Holes> {
+        std::mem::take(&mut *lock(&self.holes))
     }
 
     pub(super) fn unreadable(&self, key: &Key, error: &str) {

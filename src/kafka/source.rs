@@ -15,9 +15,10 @@ use crossbeam_channel::{Receiver, bounded};
 use rdkafka::error::KafkaError;
 
 use super::bootstrap::Bootstrap;
-use super::client;
+use super::client::{self, Consumer};
+use super::compaction::Policies;
 use super::discovery::Discovery;
-use super::ends::{AskingEnds, Committing};
+use super::ends::{Asked, AskingEnds, Committing};
 use super::events::{Folded, SourceEvent};
 use super::reading::Reading;
 use super::settings::SourceSettings;
@@ -56,6 +57,7 @@ where
     let says = |error: KafkaError| format!("the settings for Kafka do not hold: {error}");
     let reader = Arc::new(client::reader(&settings, &shared).map_err(says)?);
     let prober = Arc::new(client::prober(&settings, &shared).map_err(says)?);
+    let watermarks = Arc::new(client::watermarks(&settings, &shared).map_err(says)?);
     let (events, received) = bounded(settings.channel_batches.max(1));
 
     let discovery = Discovery {
@@ -63,6 +65,7 @@ where
         shared: Arc::clone(&shared),
         reader: Arc::clone(&reader),
         prober: Arc::clone(&prober),
+        watermarks: Arc::clone(&watermarks),
         reader_bootstrap: Bootstrap::new(&settings.brokers),
         prober_bootstrap: Bootstrap::new(&settings.brokers),
         clock: Arc::clone(&clock),
@@ -74,14 +77,19 @@ where
         cluster: None,
         silent_once: false,
         silent_since: None,
+        policies: Policies::default(),
         beyond_end: HashMap::new(),
     };
     let committing = Committing { shared: Arc::clone(&shared), prober: Arc::clone(&prober) };
+    let asked = |client: Arc<Consumer>| {
+        let bootstrap = Bootstrap::new(&settings.brokers);
+        Asked { client, bootstrap }
+    };
     let ends = AskingEnds {
         shared: Arc::clone(&shared),
-        prober,
         clock: Arc::clone(&clock),
-        bootstrap: Bootstrap::new(&settings.brokers),
+        watermarks: asked(watermarks),
+        stable: asked(prober),
     };
     let reading = Reading::new(settings, Arc::clone(&shared), reader, clock, noted, events);
     let spawn = |name: &'static str, body: Box<dyn FnOnce() + Send>| {

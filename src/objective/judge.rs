@@ -12,16 +12,18 @@ use crate::kpi::{
 };
 use crate::objective::{ObjectiveSpec, State, Target, UnknownReason, Verdict};
 
-/// Whether a snapshot says anything about now.
+/// Whether a snapshot says anything about now, of one objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Freshness {
-    /// `as_of` is more than a minute behind.
+    /// A topic that the objective rests on, or all figures, are further behind than they
+    /// may be.
     pub stale: bool,
-    /// A partition has been unreadable for more than a minute.
+    /// A partition of a topic that it rests on has been unreadable for more than a minute.
     pub incomplete: bool,
 }
 
-/// Judges every objective, in their order, and in the snapshot's order of series.
+/// Judges every objective, in their order, and in the snapshot's order of series;
+/// `freshness` is by objective.
 ///
 /// What is folded into the other series is no single campaign, and events without
 /// the field are none: neither is selected by "any value".
@@ -29,14 +31,16 @@ pub fn judge(
     objectives: &[ObjectiveSpec],
     declarations: &Declarations,
     snapshot: &KpiSnapshot,
-    freshness: Freshness,
+    freshness: &[Freshness],
 ) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
-    for (index, spec) in objectives.iter().enumerate() {
+    for (index, (spec, freshness)) in objectives.iter().zip(freshness).enumerate() {
         let Some(slice) = snapshot.slices.iter().find(|slice| slice.slice == spec.slice) else {
             continue;
         };
-        let Some(judge) = Judge::new(index, spec, declarations, slice, freshness) else { continue };
+        let Some(judge) = Judge::new(index, spec, declarations, slice, *freshness) else {
+            continue;
+        };
         let selector: Vec<Option<Box<str>>> = spec
             .selector
             .iter()

@@ -117,9 +117,9 @@ impl State {
 /// Why nothing can be said; where several hold, the first of this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UnknownReason {
-    /// `as_of` is more than a minute behind.
+    /// A topic that it rests on is further behind than it may be, or all figures are.
     Stale,
-    /// A partition has been unreadable for more than a minute.
+    /// A partition of a topic that it rests on has been unreadable for more than a minute.
     Incomplete,
     /// The window reaches back beyond what was read.
     WarmingUp,

@@ -1,8 +1,10 @@
 //! How far each partition is read, and for which moment the figures therefore hold.
 //!
 //! In: what the source and the fold report of each partition, and the time. Out:
-//! `as_of`, completeness, coverage, lag. A partition is *caught up* while everything
-//! below an end that the broker reported at most two seconds ago has been folded;
+//! `as_of`, completeness, coverage, lag, what waits behind open transactions. A partition
+//! is *caught up* while everything below an end that the broker reported at most two
+//! seconds ago has been folded; its end is its high watermark, so that it is not caught up
+//! while a transaction is open;
 //! its *frontier* is the later of the moment at which it was last caught up and the
 //! highest record timestamp read that was not above the clock. `as_of` is the least
 //! over the partitions of now (caught up) or frontier (not). Nothing here asks a
@@ -48,6 +50,8 @@ struct Partition {
     folded_below: i64,
     /// The end last reported, and when.
     end: Option<(i64, EventTime)>,
+    /// Where what may be read ends before that, and since when it has been there.
+    open: Option<(i64, EventTime)>,
     caught_up_at: Option<EventTime>,
     highest_record: Option<EventTime>,
     /// When it last showed that it can be read.
@@ -72,6 +76,7 @@ impl Progress {
             start,
             folded_below: start.offset,
             end: None,
+            open: None,
             caught_up_at: None,
             highest_record: None,
             heard_at: now,
@@ -121,6 +126,13 @@ impl Progress {
         })
     }
 
+    /// Something is missing of a partition from before `from`.
+    pub fn uncover(&mut self, topic: &str, partition: i32, from: EventTime) {
+        if let Some(of) = self.partition_mut(topic, partition) {
+            of.start.covered_from = of.start.covered_from.max(Some(from));
+        }
+    }
+
     /// A partition is no longer read: its topic is gone.
     pub fn remove_partition(&mut self, topic: &str, partition: i32) {
         if let Some(partitions) = self.topics.get_mut(topic) {
@@ -141,6 +153,10 @@ impl Progress {
 
     fn partitions(&self) -> impl Iterator<Item = &Partition> {
         self.topics.values().flat_map(BTreeMap::values)
+    }
+
+    fn of_topic(&self, topic: &str) -> impl Iterator<Item = &Partition> {
+        self.topics.get(topic).into_iter().flat_map(BTreeMap::values)
     }
 
     /// Everything below `next_offset` is folded; `record_time` is the highest
@@ -183,6 +199,29 @@ impl Progress {
         of.note_caught_up(reported_at);
     }
 
+    /// The broker said at `reported_at`, with the end, that what may be read ends before
+    /// `stable_offset`: there begins a transaction that is still open.
+    pub fn stable_end_reported(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        stable_offset: i64,
+        reported_at: EventTime,
+    ) {
+        let Some(of) = self.partition_mut(topic, partition) else { return };
+        let is_open = of.end.is_some_and(|(end, _)| stable_offset < end);
+        let same = of.open.filter(|(before, _)| *before == stable_offset);
+        of.open = is_open.then(|| same.unwrap_or((stable_offset, reported_at)));
+    }
+
+    /// Since when nothing of a partition can be read because the next transaction is open;
+    /// `None` while there is more to read than that holds back.
+    pub fn held_since(&self, topic: &str, partition: i32) -> Option<EventTime> {
+        let of = self.partition(topic, partition)?;
+        let (stable_offset, since) = of.open?;
+        (of.folded_below >= stable_offset).then_some(since)
+    }
+
     /// The partition cannot be read, as the client says, since then.
     pub fn unreadable(&mut self, topic: &str, partition: i32, since: EventTime) {
         if let Some(of) = self.partition_mut(topic, partition) {
@@ -213,10 +252,21 @@ impl Progress {
 
     /// Whether no partition has been unreadable for more than a minute.
     pub fn complete(&self, now: EventTime) -> bool {
-        self.partitions().all(|partition| {
-            let since = partition.unreadable_since.unwrap_or(partition.heard_at);
-            now - since <= UNREADABLE_FOR
-        })
+        self.partitions().all(|partition| partition.is_readable(now))
+    }
+
+    /// As [`Progress::complete`], of one topic.
+    pub fn topic_complete(&self, topic: &str, now: EventTime) -> bool {
+        self.of_topic(topic).all(|partition| partition.is_readable(now))
+    }
+
+    /// The moment up to which all of a topic is known to be read, as of the last
+    /// [`Progress::as_of`]; `None` before every partition of it has been looked at.
+    pub fn topic_frontier(&self, topic: &str) -> Option<EventTime> {
+        self.of_topic(topic)
+            .map(Partition::frontier)
+            .reduce(|least, next| Some(least?.min(next?)))
+            .flatten()
     }
 
     /// From when on everything was read: the latest over the partitions; `None`
@@ -262,6 +312,11 @@ impl Progress {
         self.highest_record
     }
 
+    /// Every topic, in order of names.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.topics.keys().map(String::as_str)
+    }
+
     /// Every partition, in order of topics and numbers.
     pub fn names(&self) -> impl Iterator<Item = (&str, i32)> {
         self.topics.iter().flat_map(|(topic, partitions)| {
@@ -286,11 +341,17 @@ impl Partition {
         }
     }
 
+    fn is_readable(&self, now: EventTime) -> bool {
+        let since = self.unreadable_since.unwrap_or(self.heard_at);
+        now - since <= UNREADABLE_FOR
+    }
+
     /// A clock that stepped back takes with it what was noted while it was ahead.
     fn put_back(&mut self, now: EventTime) {
         self.caught_up_at = self.caught_up_at.map(|at| at.min(now));
         self.highest_record = self.highest_record.map(|at| at.min(now));
         self.unreadable_since = self.unreadable_since.map(|at| at.min(now));
+        self.open = self.open.map(|(offset, since)| (offset, since.min(now)));
         self.heard_at = self.heard_at.min(now);
     }
 
@@ -363,6 +424,30 @@ mod tests {
         progress.position("t", 0, 11, at(1_001));
         check(&mut progress, 1_001, Some(1_001));
         assert_eq!(progress.unread("t", 0), Some(0));
+    }
+
+    #[test]
+    fn behind_an_open_transaction_nothing_is_known_to_be_read() {
+        let mut progress = started(2);
+        let mut ends = |at_second: i64, end: i64, stable: i64| {
+            let at = at(at_second);
+            progress.end_reported("t", 1, 0, at);
+            progress.end_reported("t", 0, end, at);
+            progress.stable_end_reported("t", 0, stable, at);
+            progress.position("t", 0, stable.min(10), at);
+            progress.as_of(at);
+            let held = progress.held_since("t", 0).map(|since| since.micros() / 1_000_000);
+            (progress.topic_frontier("t").map(|at| at.micros() / 1_000_000), held)
+        };
+        assert_eq!(ends(1_000, 5, 5), (Some(1_000), None));
+        assert_eq!(ends(1_001, 8, 5), (Some(1_000), Some(1_001)));
+        assert_eq!(ends(1_090, 900, 5), (Some(1_000), Some(1_001)));
+        assert_eq!(ends(1_091, 900, 9), (Some(1_000), Some(1_091)), "the next one");
+        assert_eq!(ends(1_092, 900, 50), (Some(1_000), None), "there is something to read");
+        assert_eq!(ends(1_093, 10, 10), (Some(1_093), None));
+        assert_eq!(progress.topic_frontier("u"), None);
+        assert!(progress.topic_complete("t", at(1_100)) && progress.topic_complete("u", at(1)));
+        assert!(!progress.topic_complete("t", at(1_200)));
     }
 
     #[test]

@@ -38,10 +38,10 @@ pub(crate) fn page(
     let report = Report {
         made_at: now,
         started_at: now - Span::from_secs(3_600),
-        snapshot: Some(KpiSnapshot {
+        snapshot: Some(Arc::new(KpiSnapshot {
             as_of: now,
             slices: slices.map(|slice| slice_snapshot(declarations, slice)).collect(),
-        }),
+        })),
         verdicts: verdicts(declarations, objectives, told),
         not_ready: not_ready.clone(),
         complete: true,
@@ -52,6 +52,7 @@ pub(crate) fn page(
         dead_letters: DeadLetterReport::default(),
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),
+        stale_after: Span::from_secs(60),
         snapshot_took: Span::from_millis(3),
         state: Some(state(now)),
         duplicates: Some(DuplicatesReport {
@@ -152,6 +153,17 @@ fn topic(now: EventTime) -> TopicReport {
         frontier: Some(now),
         gaps: 0,
         lost_records: 0,
+        held_for: None,
+        passed_over: 0,
     };
-    TopicReport { topic: "mail".to_owned(), ledger, recent, partitions: vec![partition] }
+    TopicReport {
+        topic: "mail".to_owned(),
+        ledger,
+        recent,
+        compacted: false,
+        behind: Some(Span::ZERO),
+        stale_after: Span::from_secs(60),
+        stale: false,
+        partitions: vec![partition],
+    }
 }

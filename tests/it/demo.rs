@@ -193,7 +193,8 @@ impl Watch {
         self.store.advance(now, Some(now));
         let snapshot = self.store.snapshot(now, None);
         let (objectives, declarations) = (&self.config.objectives, &self.config.declarations);
-        judge(objectives, declarations, &snapshot, Freshness::default())
+        let freshness = vec![Freshness::default(); objectives.len()];
+        judge(objectives, declarations, &snapshot, &freshness)
             .into_iter()
             .map(|verdict| {
                 (objectives[verdict.objective].id.clone(), (verdict.state, verdict.value))

@@ -297,8 +297,9 @@ impl Story {
         let snapshot = self.snapshot()?;
         let freshness = self.freshness;
         let engine = self.engine()?;
+        let freshness = vec![freshness; engine.objectives.len()];
         let verdicts =
-            objective::judge(&engine.objectives, &engine.declarations, &snapshot, freshness);
+            objective::judge(&engine.objectives, &engine.declarations, &snapshot, &freshness);
         let (_, values) = slice_value(value);
         let of = |verdict: &&Verdict| {
             engine.objectives[verdict.objective].id == id

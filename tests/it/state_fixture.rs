@@ -121,6 +121,7 @@ fn save(path: &Path) {
             topic: "events".into(),
             partition,
             end_offset: next_offset,
+            stable_offset: next_offset,
             position: next_offset,
         };
         engine.ends(&[end], now, now);

@@ -13,6 +13,7 @@ use crate::admit::SeenIds;
 use crate::app::clock;
 use crate::app::decoding::RecordDecoder;
 use crate::app::engine::Engine;
+use crate::app::roles::TopicRoles;
 use crate::event::{EventTime, Span};
 use crate::kafka::{Gap, GapReason, PartitionStart, RecordBatch, Resume, Source, SourceEvent};
 use crate::kpi::Store;
@@ -111,6 +112,7 @@ pub(super) struct Reading {
     /// Of the partitions that are not read up to their limits.
     progress: Progress,
     limits: Limits,
+    roles: TopicRoles,
     /// Of which the offsets are, if that is known.
     cluster: Option<String>,
     covered_from: Option<EventTime>,
@@ -142,6 +144,7 @@ impl Reading {
             seen: horizon.map(SeenIds::new),
             progress,
             limits,
+            roles: engine.roles().clone(),
             cluster: engine.cluster_read().map(str::to_owned),
             covered_from: None,
             shared,
@@ -231,6 +234,12 @@ impl Reading {
                     return Err(format!("the brokers are of another cluster, `{id}`"));
                 }
             }
+            // What is gone from its log nobody can fill in.
+            SourceEvent::Compacted { topic, .. } => {
+                if !self.roles.role(&topic).adds_up.is_empty() {
+                    self.covered_from = self.covered_from.max(Some(clock::now()));
+                }
+            }
             // The live source says the same of the same brokers.
             SourceEvent::Found { .. }
             | SourceEvent::TopicId { .. }
@@ -284,6 +293,7 @@ impl Reading {
         if let Some(seen) = &mut self.seen {
             decoded.leave_out_copies(seen, now);
         }
+        decoded.stand_in_for_timestamps(now);
         self.store.fold(&decoded.events);
         for at in &decoded.positions {
             let (topic, partition) = (&at.topic, at.partition);

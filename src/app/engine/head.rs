@@ -80,6 +80,8 @@ pub struct PartitionHead {
     pub gaps: u64,
     /// Records that were missing, as far as offsets tell.
     pub lost_records: u64,
+    /// Offsets that no window reached back to when its reading began.
+    pub passed_over: u64,
 }
 
 /// A ledger's counts that are not 0, by ledger, outcome and reason.

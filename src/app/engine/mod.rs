@@ -5,7 +5,9 @@
 //! It neither waits nor reads a clock: the time is an argument, so that a test can
 //! run a whole day in a moment.
 
+mod compacted;
 mod filling;
+mod freshness;
 mod head;
 mod reporting;
 mod saving;
@@ -18,10 +20,11 @@ use std::sync::Arc;
 
 use crate::admit::{Ledger, RecentLedger, SeenIds};
 use crate::app::decoding::DecodedBatch;
+use crate::app::roles::TopicRoles;
 use crate::checkpoint::ListName;
 use crate::event::{EventTime, Span};
 use crate::kafka::{DeadLetter, Folded, Gap, PartitionEnd, PartitionStart};
-use crate::kpi::{Plan, Store};
+use crate::kpi::{KpiSnapshot, Plan, Store};
 use crate::objective::ObjectiveSpec;
 use crate::window::{Progress, StartedAt};
 
@@ -29,6 +32,7 @@ use crate::window::{Progress, StartedAt};
 pub struct Engine {
     plan: Arc<Plan>,
     objectives: Arc<[ObjectiveSpec]>,
+    roles: TopicRoles,
     store: Store,
     /// By which copies are told; `None` if they are not to be.
     seen: Option<SeenIds>,
@@ -54,6 +58,8 @@ pub struct Engine {
     started_at: EventTime,
     /// The newest report's `as_of`, and when it was made.
     last: Option<(EventTime, EventTime)>,
+    /// The newest report's figures.
+    shown: Option<Arc<KpiSnapshot>>,
 }
 
 #[derive(Default)]
@@ -63,6 +69,8 @@ struct TopicState {
     partitions: BTreeMap<i32, PartitionState>,
     /// What was gone before it could be read, also of partitions that are gone.
     losses: BTreeMap<i32, Losses>,
+    /// Its log is compacted.
+    compacted: bool,
 }
 
 /// Records of a partition that were gone before they could be read.
@@ -79,6 +87,8 @@ struct PartitionState {
     /// be committed, before the source has started the partition.
     dead_letters_from: Option<i64>,
     folded: i64,
+    /// Offsets that no window reached back to when its reading began.
+    passed_over: u64,
     topic_id: Option<String>,
 }
 
@@ -96,6 +106,7 @@ impl Engine {
             horizon,
             plan,
             objectives,
+            roles: TopicRoles::default(),
             progress: Progress::default(),
             topics: BTreeMap::new(),
             missing_topics: BTreeSet::new(),
@@ -109,7 +120,18 @@ impl Engine {
             stopping: false,
             started_at,
             last: None,
+            shown: None,
         }
+    }
+
+    /// With what is declared of the topics; without, everything may rest on each of them.
+    pub fn bound(self, roles: TopicRoles) -> Self {
+        Engine { roles, ..self }
+    }
+
+    /// What is declared of the topics.
+    pub fn roles(&self) -> &TopicRoles {
+        &self.roles
     }
 
     /// Partitions exist that are not read yet: figures wait for them.
@@ -138,7 +160,10 @@ impl Engine {
 
     /// A partition is about to be read: from where the saved state ends, or anew.
     pub fn partition(&mut self, start: &PartitionStart, now: EventTime) {
-        let started = StartedAt { offset: start.start_offset, covered_from: start.covered_from };
+        // Of a compacted log nobody knows what is gone.
+        let begins_now = Some(now).filter(|_| self.adds_up_compacted(&start.topic));
+        let covered_from = start.covered_from.max(begins_now);
+        let started = StartedAt { offset: start.start_offset, covered_from };
         let topic = self.topics.entry(Arc::clone(&start.topic)).or_default();
         let committed = start.committed.unwrap_or(0);
         if start.resumed
@@ -159,6 +184,7 @@ impl Engine {
             PartitionState {
                 dead_letters_from: Some(committed),
                 folded: start.start_offset,
+                passed_over: start.passed_over(),
                 topic_id: start.topic_id.clone(),
             },
         );
@@ -177,6 +203,7 @@ impl Engine {
         if let Some(seen) = &mut self.seen {
             batch.leave_out_copies(seen, now);
         }
+        batch.stand_in_for_timestamps(now);
         self.store.fold(&batch.events);
         for part in batch.ledgers {
             let topic = self.topics.entry(part.topic).or_default();
@@ -278,6 +305,7 @@ impl Engine {
                 of.folded = of.folded.max(end.position);
             }
             self.progress.end_reported(&end.topic, end.partition, end.end_offset, at);
+            self.progress.stable_end_reported(&end.topic, end.partition, end.stable_offset, at);
         }
     }
 
@@ -356,10 +384,11 @@ mod tests {
     use crate::admit::EventLedger;
     use crate::aggregate::HashKey;
     use crate::app::decoding::LedgerPart;
+    use crate::app::roles::TopicRole;
     use crate::event::Vocabulary;
     use crate::export::DeadLetterReport;
-    use crate::kafka::{GapReason, Position};
-    use crate::kpi::Declarations;
+    use crate::kafka::{GapReason, Position, TopicPattern};
+    use crate::kpi::{AggregateSpec, Declarations, MeasureSpec, Unit};
 
     fn engine(committed: i64) -> Engine {
         let declarations = Declarations {
@@ -386,8 +415,39 @@ mod tests {
         engine
     }
 
-    fn at(secs: i64) -> EventTime {
+    pub(super) fn at(secs: i64) -> EventTime {
         EventTime::from_secs(secs)
+    }
+
+    /// An engine that counts `m0` over a topic, or nothing.
+    pub(super) fn engine_over(topic: &str, allow_compacted: bool, adds_up: bool) -> Engine {
+        let vocabulary = Vocabulary::canonical();
+        let measure = MeasureSpec {
+            id: "m0".to_owned(),
+            help: String::new(),
+            aggregate: AggregateSpec::Count,
+            types: vocabulary.get("email.opened").into_iter().collect(),
+            filters: Vec::new(),
+            unit: Unit::Of("things".to_owned()),
+        };
+        let declarations = Declarations {
+            vocabulary,
+            measures: vec![measure],
+            kpis: Vec::new(),
+            slices: Vec::new(),
+            lateness: Span::from_secs(60),
+            future_tolerance: Span::ZERO,
+        };
+        let plan = Plan::new(Arc::new(declarations), HashKey::from_bytes([0; 16]));
+        let role = TopicRole {
+            stale_after: Span::from_secs(60),
+            bears: Vec::new(),
+            adds_up: if adds_up { vec![0] } else { Vec::new() },
+            allow_compacted,
+        };
+        let bound = (TopicPattern::Exact(topic.to_owned()), Arc::new(role));
+        Engine::new(Arc::new(plan), Arc::default(), None, at(0))
+            .bound(TopicRoles::new(vec![bound], Span::from_secs(60)))
     }
 
     fn read_up_to(next_offset: i64) -> DecodedBatch {
@@ -429,7 +489,7 @@ mod tests {
         may_commit(&engine, None, 0);
     }
 
-    fn begins(topic: &str, offset: i64, covered_from: Option<i64>) -> PartitionStart {
+    pub(super) fn begins(topic: &str, offset: i64, covered_from: Option<i64>) -> PartitionStart {
         PartitionStart {
             topic: topic.into(),
             partition: 0,
@@ -443,7 +503,13 @@ mod tests {
     }
 
     fn ends(topic: &str, position: i64, end_offset: i64) -> PartitionEnd {
-        PartitionEnd { topic: topic.into(), partition: 0, position, end_offset }
+        PartitionEnd {
+            topic: topic.into(),
+            partition: 0,
+            position,
+            end_offset,
+            stable_offset: end_offset,
+        }
     }
 
     /// A topic beside that of [`engine`] is read up to `read` of 1,000, and is gone.

@@ -8,11 +8,9 @@ use crate::event::{EventTime, Span};
 use crate::export::{
     DeadLetterReport, DuplicatesReport, NotReady, PartitionReport, Report, TopicReport,
 };
-use crate::kpi::MeasureIndex;
-use crate::objective::{Freshness, judge};
-
-/// Figures older than this say nothing about now.
-const STALE_AFTER: Span = Span::from_secs(60);
+use crate::kpi::{KpiSnapshot, MeasureIndex};
+use crate::objective::judge;
+use crate::window::BASE_PANE;
 
 impl Engine {
     /// Ages the state and says what holds at this moment.
@@ -27,15 +25,13 @@ impl Engine {
         let as_of = self.as_of(now);
         let complete = self.progress.complete(now);
         let covered_from = self.covered_from();
-        let snapshot = as_of.map(|as_of| {
-            self.store.advance(as_of, self.progress.highest_read());
-            self.store.snapshot(as_of, covered_from)
-        });
+        let snapshot = as_of.map(|as_of| self.figures(as_of, now, covered_from));
+        self.shown.clone_from(&snapshot);
         self.forget_ids(now);
-        let stale = as_of.is_some_and(|as_of| now - as_of > STALE_AFTER);
-        let verdicts = snapshot.as_ref().map_or_else(Vec::new, |snapshot| {
-            let freshness = Freshness { stale, incomplete: !complete };
-            judge(&self.objectives, self.plan.declarations(), snapshot, freshness)
+        let stale = as_of.is_some_and(|as_of| self.is_stale(as_of, now));
+        let verdicts = snapshot.as_deref().map_or_else(Vec::new, |snapshot| {
+            let freshness = self.freshness(snapshot.as_of, now);
+            judge(&self.objectives, self.plan.declarations(), snapshot, &freshness)
         });
         let nothing_there =
             !self.missing_topics.is_empty() && self.progress.names().next().is_none();
@@ -81,6 +77,7 @@ impl Engine {
             overfull_levels: self.store.overfull_levels(),
             snapshot_took: Span::ZERO,
             state: None,
+            stale_after: self.roles.longest_stale_after(),
             duplicates: self.duplicates(),
             backfill: None,
         }
@@ -110,10 +107,31 @@ impl Engine {
             .collect()
     }
 
+    /// The figures of a moment. While that stands still because some partition waits, so
+    /// do they: what the others hold of the same pane came after it.
+    fn figures(
+        &mut self,
+        as_of: EventTime,
+        now: EventTime,
+        covered_from: Option<EventTime>,
+    ) -> Arc<KpiSnapshot> {
+        self.store.advance(as_of, self.progress.highest_read());
+        let same = self.shown.take().filter(|shown| shown.as_of == as_of && as_of < now);
+        same.unwrap_or_else(|| Arc::new(self.store.snapshot(as_of, covered_from)))
+    }
+
     /// `as_of` goes back only when the clock does: a partition found later, with a
     /// past of its own, holds it where it is until that is read.
+    ///
+    /// Where some partition is not caught up, it is the last moment before the pane in
+    /// which that one's frontier lies: others are beyond it, and half a pane of one topic
+    /// beside a whole one of another would be no figure.
     fn as_of(&mut self, now: EventTime) -> Option<EventTime> {
-        let as_of = self.progress.as_of(now);
+        let whole = |at: EventTime| match at < now {
+            true => at.floor(BASE_PANE) - Span::from_micros(1),
+            false => at,
+        };
+        let as_of = self.progress.as_of(now).map(whole);
         let held = self.last.filter(|(_, made_at)| *made_at <= now).map(|(as_of, _)| as_of);
         let as_of = as_of.max(held);
         self.last = as_of.map(|as_of| (as_of, now));
@@ -125,16 +143,24 @@ impl Engine {
             topic.partitions.keys().chain(topic.losses.keys()).copied().collect();
         let partitions = numbers.into_iter().map(|partition| {
             let losses = topic.losses.get(&partition).copied().unwrap_or_default();
+            let of = topic.partitions.get(&partition);
             PartitionReport {
                 partition,
+                passed_over: of.map_or(0, |of| of.passed_over),
                 lag: self.progress.lag(name, partition, now),
                 frontier: self.progress.frontier(name, partition),
+                held_for: self.progress.held_since(name, partition).map(|since| now - since),
                 gaps: losses.gaps,
                 lost_records: losses.records,
             }
         });
+        let standing = self.standing(name, now);
         TopicReport {
             topic: name.to_string(),
+            compacted: topic.compacted,
+            behind: standing.behind,
+            stale: standing.stale(),
+            stale_after: standing.role.stale_after,
             ledger: topic.ledger.clone(),
             recent: topic.recent.clone(),
             partitions: partitions.collect(),

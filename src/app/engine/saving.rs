@@ -182,6 +182,7 @@ impl Engine {
                     topic_id: state.topic_id.clone(),
                     gaps: losses.gaps,
                     lost_records: losses.records,
+                    passed_over: state.passed_over,
                     ..PartitionHead::new(partition, reached)
                 });
             }
@@ -235,6 +236,7 @@ impl Engine {
                 let state = PartitionState {
                     dead_letters_from: None,
                     folded: saved.folded_below,
+                    passed_over: saved.passed_over,
                     topic_id: saved.topic_id.clone(),
                 };
                 if saved.gaps > 0 {
@@ -243,7 +245,8 @@ impl Engine {
                 }
                 partitions.insert(saved.partition, state);
             }
-            self.topics.insert(name, TopicState { ledger, recent, partitions, losses });
+            let state = TopicState { ledger, recent, partitions, losses, compacted: false };
+            self.topics.insert(name, state);
         }
         self.missing_until = head.gone.missing_until.map(EventTime::from_micros);
         for (topic, partition, gaps, records) in &head.gone.losses {

@@ -6,7 +6,7 @@ use crate::export::Site;
 use crate::kpi::{Quantity, SeriesSnapshot, SliceSnapshot};
 
 pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
-    let Some(snapshot) = source.report.and_then(|report| report.snapshot.as_ref()) else {
+    let Some(snapshot) = source.report.and_then(|report| report.snapshot.as_deref()) else {
         return;
     };
     let site = source.site;

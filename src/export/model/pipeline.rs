@@ -19,6 +19,7 @@ pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
             ledgers(durable, &DURABLE, sink);
         }
         recent(report, sink);
+        topics(report, sink);
         partitions(&report.topics, sink);
         brokers(report, sink);
     }
@@ -169,9 +170,27 @@ fn recent(report: &Report, sink: &mut dyn FnMut(Samples)) {
     sink(events);
 }
 
+fn topics(report: &Report, sink: &mut dyn FnMut(Samples)) {
+    sink(single(&catalog::STALE_AFTER, Some(report.stale_after.as_secs_f64())));
+    let mut behind = Samples::of(&catalog::TOPIC_BEHIND);
+    let mut stale_after = Samples::of(&catalog::TOPIC_STALE_AFTER);
+    let mut compacted = Samples::of(&catalog::TOPIC_COMPACTED);
+    for topic in &report.topics {
+        let labels = [("topic", topic.topic.as_str())];
+        behind.add_some(labels, topic.behind.map(|behind| behind.as_secs_f64()));
+        stale_after.add(labels, topic.stale_after.as_secs_f64());
+        compacted.add_flag(labels, topic.compacted);
+    }
+    for samples in [behind, stale_after, compacted] {
+        sink(samples);
+    }
+}
+
 fn partitions(topics: &[TopicReport], sink: &mut dyn FnMut(Samples)) {
     let mut lag = Samples::of(&catalog::LAG_RECORDS);
     let mut frontier = Samples::of(&catalog::FRONTIER);
+    let mut open = Samples::of(&catalog::OPEN_TRANSACTION);
+    let mut passed_over = Samples::of(&catalog::PASSED_OVER);
     let mut gaps = Samples::of(&catalog::PARTITION_GAPS);
     let mut lost = Samples::of(&catalog::PARTITION_LOST);
     for topic in topics {
@@ -180,11 +199,13 @@ fn partitions(topics: &[TopicReport], sink: &mut dyn FnMut(Samples)) {
             let labels = [("topic", topic.topic.as_str()), ("partition", number.as_str())];
             lag.add_some(labels, partition.lag.map(|records| records as f64));
             frontier.add_some(labels, partition.frontier.map(|time| time.as_secs_f64()));
+            open.add_some(labels, partition.held_for.map(|held_for| held_for.as_secs_f64()));
+            passed_over.add(labels, partition.passed_over as f64);
             gaps.add(labels, partition.gaps as f64);
             lost.add(labels, partition.lost_records as f64);
         }
     }
-    for samples in [lag, frontier, gaps, lost] {
+    for samples in [lag, frontier, open, passed_over, gaps, lost] {
         sink(samples);
     }
 }

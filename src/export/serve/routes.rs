@@ -155,12 +155,16 @@ async fn healthz() -> Response {
 }
 
 async fn readyz(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
-    let (_, reasons) = pages.now();
+    let (report, reasons) = pages.now();
+    let detail = |reason: &NotReady| report.as_ref().and_then(|report| report.detail(*reason));
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if accept(&headers).contains("application/json") {
         let listed: Vec<_> = reasons
             .iter()
-            .map(|reason| serde_json::json!({ "reason": reason.name(), "says": reason.says() }))
+            .map(|reason| {
+                let (name, says) = (reason.name(), reason.says());
+                serde_json::json!({ "reason": name, "says": says, "detail": detail(reason) })
+            })
             .collect();
         let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": listed });
         return respond(status, JSON, format!("{body}\n"));
@@ -168,8 +172,11 @@ async fn readyz(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response
     if reasons.is_empty() {
         return respond(status, TEXT, "ready\n");
     }
-    let lines: String =
-        reasons.iter().map(|reason| format!("{}: {}\n", reason.name(), reason.says())).collect();
+    let line = |reason: &NotReady| {
+        let detail = detail(reason).map_or_else(String::new, |detail| format!(": {detail}"));
+        format!("{}: {}{detail}\n", reason.name(), reason.says())
+    };
+    let lines: String = reasons.iter().map(line).collect();
     respond(status, TEXT, lines)
 }
 

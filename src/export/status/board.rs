@@ -74,7 +74,7 @@ pub(super) fn figure(
 /// anything), the window of it that most objectives judge (else its middle one), the KPIs that objectives judge before the others,
 /// and the series in trouble before the heavy ones.
 pub(super) fn choose(site: &Site, report: &Report) -> Option<Board> {
-    let snapshot = report.snapshot.as_ref()?;
+    let snapshot = report.snapshot.as_deref()?;
     let slices = &site.declarations.slices;
     let slice = slices
         .iter()

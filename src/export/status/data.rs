@@ -23,7 +23,7 @@ pub(in crate::export) struct Status<'a> {
     pub(super) version: &'a str,
     pub(super) fingerprint: &'a str,
     pub(super) ready: bool,
-    pub(super) reasons: Vec<Reason<'a>>,
+    pub(super) reasons: Vec<Reason>,
     pub(super) made_at: Option<Moment>,
     pub(super) started_at: Option<Moment>,
     pub(super) as_of: Option<Moment>,
@@ -59,11 +59,11 @@ impl Serialize for Moment {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Reason<'a> {
+pub(super) struct Reason {
     pub(super) reason: &'static str,
     pub(super) says: &'static str,
-    /// What the system said, where that is known.
-    pub(super) error: Option<&'a str>,
+    /// What else is known of it.
+    pub(super) detail: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -168,14 +168,13 @@ impl<'a> Status<'a> {
         history: &History,
         not_ready: &[NotReady],
     ) -> Self {
-        let snapshot = report.and_then(|report| report.snapshot.as_ref());
+        let snapshot = report.and_then(|report| report.snapshot.as_deref());
         let verdicts = report.map_or(&[][..], |report| &report.verdicts);
         let count = |state| verdicts.iter().filter(|verdict| verdict.state == state).count();
-        let blocked = report.and_then(|report| report.state.as_ref()?.blocked.as_deref());
         let reason = |it: &NotReady| Reason {
             reason: it.name(),
             says: it.says(),
-            error: blocked.filter(|_| *it == NotReady::StateBlocked),
+            detail: report.and_then(|report| report.detail(*it)),
         };
         let listed = report.map(|report| board::verdicts(site, report)).unwrap_or_default();
         Status {
@@ -277,7 +276,7 @@ fn judged<'a>(site: &Site, report: &'a Report) -> Judged<'a> {
 
 fn figures<'a>(site: &'a Site, report: &'a Report, history: &History) -> Option<Figures<'a>> {
     let board = board::choose(site, report)?;
-    let snapshot = report.snapshot.as_ref()?;
+    let snapshot = report.snapshot.as_deref()?;
     let judged = judged(site, report);
     let row = |slice: SliceIndex, window: usize, series: &'a SeriesSnapshot| Row {
         values: values(site, slice, &series.values),

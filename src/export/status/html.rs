@@ -93,11 +93,11 @@ fn banner(status: &Status<'_>) -> String {
         .reasons
         .iter()
         .map(|reason| {
-            let error = reason.error.map_or(String::new(), |error| {
-                format!(" The error: <bdi>{}</bdi>.", text::escape(&text::cut(error)))
+            let detail = reason.detail.as_deref().map_or(String::new(), |detail| {
+                format!(" <bdi>{}</bdi>.", text::escape(&text::cut(detail)))
             });
             format!(
-                "<li><b>{}:</b> {}{error}</li>",
+                "<li><b>{}:</b> {}{detail}</li>",
                 words(reason.reason),
                 text::escape(reason.says)
             )

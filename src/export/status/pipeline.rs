@@ -34,6 +34,16 @@ pub(super) struct TopicStatus<'a> {
     pub(super) partitions_without_lag: usize,
     /// The least over the partitions.
     pub(super) frontier: Option<Moment>,
+    /// How far it may be behind.
+    pub(super) stale_after_seconds: f64,
+    /// Whether it is further behind.
+    pub(super) stale: bool,
+    /// Whether its log is compacted.
+    pub(super) compacted: bool,
+    /// Which partitions wait behind open transactions.
+    pub(super) held: Option<String>,
+    /// Offsets that no window reached back to at the start.
+    pub(super) passed_over: u64,
     /// The partitions from which records are missing, the worst first.
     pub(super) gaps: Vec<GapStatus>,
 }
@@ -131,7 +141,7 @@ impl From<&BackfillReport> for BackfillStatus {
 }
 
 pub(super) fn slices<'a>(site: &'a Site, report: Option<&Report>) -> Vec<SliceStatus<'a>> {
-    let snapshots = report.and_then(|report| report.snapshot.as_ref());
+    let snapshots = report.and_then(|report| report.snapshot.as_deref());
     let snapshots = snapshots.map_or(&[][..], |snapshot| &snapshot.slices);
     snapshots
         .iter()
@@ -178,6 +188,11 @@ pub(super) fn topic<'a>(topic: &'a TopicReport, report: &Report) -> TopicStatus<
             .min()
             .flatten()
             .map(Moment),
+        stale_after_seconds: topic.stale_after.as_secs_f64(),
+        stale: topic.stale,
+        compacted: topic.compacted,
+        held: topic.held(),
+        passed_over: topic.partitions.iter().map(|partition| partition.passed_over).sum(),
         gaps: gaps(topic),
     }
 }

@@ -70,6 +70,29 @@ fn topic(status: &Status<'_>, topic: &TopicStatus<'_>) -> String {
         passed_over(records, events),
         text::number(refused as f64),
     ) + &lost(&topic.gaps)
+        + &special(topic)
+}
+
+/// The rows below a topic that say what is out of the ordinary about it.
+fn special(topic: &TopicStatus<'_>) -> String {
+    let row = |mark: String, says: String| {
+        format!("<tr class=\"special\"><td colspan=\"7\"><p>{mark}{says}</p></td></tr>")
+    };
+    let mut rows = String::new();
+    if let Some(held) = &topic.held {
+        let mark = if topic.stale { State::Missed } else { State::AtRisk };
+        rows += &row(shape(mark), text::escape(held));
+    }
+    if topic.compacted {
+        let says = "its log is compacted: what adds up over it begins when it was first read";
+        rows += &row(String::new(), says.to_owned());
+    }
+    if topic.passed_over > 0 {
+        let offsets = text::number(topic.passed_over as f64);
+        let says = "records at most lie before every window and were passed over at the start";
+        rows += &row(String::new(), format!("{offsets} {says}"));
+    }
+    rows
 }
 
 /// Partitions with losses that are named one by one.

@@ -420,8 +420,21 @@ fn topic(name: &str, read: u64, moment: EventTime, lags: &[Option<u64>]) -> Topi
         frontier: Some(moment - Span::from_secs(i64::from(lag.is_none()) * 20)),
         gaps: u64::from(lag.is_none()),
         lost_records: if lag.is_none() { 1_204 } else { 0 },
+        held_for: (*lag == Some(12)).then_some(Span::from_secs(8)),
+        passed_over: if lag.is_none() { 7_000 } else { 0 },
     });
-    TopicReport { topic: name.to_owned(), ledger, recent, partitions: partitions.collect() }
+    let partitions: Vec<PartitionReport> = partitions.collect();
+    let frontier = partitions.iter().filter_map(|partition| partition.frontier).min();
+    TopicReport {
+        topic: name.to_owned(),
+        ledger,
+        recent,
+        compacted: false,
+        behind: frontier.map(|frontier| moment - frontier),
+        stale_after: Span::from_secs(60),
+        stale: false,
+        partitions,
+    }
 }
 
 /// The spring as it stands `step` steps of five seconds after [`MOMENT`].
@@ -450,7 +463,7 @@ pub(super) fn story(site: &Site, step: i64) -> Report {
     Report {
         made_at,
         started_at: MOMENT - Span::from_secs(7_200),
-        snapshot: Some(snapshot),
+        snapshot: Some(Arc::new(snapshot)),
         verdicts,
         not_ready: Vec::new(),
         complete: true,
@@ -461,6 +474,7 @@ pub(super) fn story(site: &Site, step: i64) -> Report {
         dead_letters: DeadLetterReport { written: 15, pending: 0, blocked: false },
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),
+        stale_after: Span::from_secs(60),
         snapshot_took: Span::from_millis(12),
         state: Some(state),
         duplicates: Some(DuplicatesReport {

@@ -95,7 +95,7 @@ fn check_strict_parser(page: &str) {
 fn with_campaign(name: &str) -> Report {
     let mut report = fixture::story(&fixture::site(), 0);
     let values: Arc<[Box<str>]> = Arc::new([name.into()]);
-    let snapshot = report.snapshot.as_mut().expect("a snapshot");
+    let snapshot = Arc::make_mut(report.snapshot.as_mut().expect("a snapshot"));
     snapshot.slices[1].series[0].values = values.clone();
     report.verdicts[0].values = values;
     report
@@ -158,7 +158,7 @@ fn control_characters_stay_as_they_are() {
 #[test]
 fn a_series_without_a_figure_is_absent() {
     let mut report = fixture::story(&fixture::site(), 0);
-    let snapshot = report.snapshot.as_mut().expect("a snapshot");
+    let snapshot = Arc::make_mut(report.snapshot.as_mut().expect("a snapshot"));
     let series = &mut snapshot.slices[0].series[0];
     series.measures[0] = None;
     series.measures[1] = Some(Quantity::Real(f64::NAN));

@@ -15,7 +15,7 @@ fn spring() -> Report {
 fn with_campaign(name: &str) -> Report {
     let mut report = spring();
     let values: Arc<[Box<str>]> = Arc::new([name.into()]);
-    let snapshot = report.snapshot.as_mut().expect("a snapshot");
+    let snapshot = Arc::make_mut(report.snapshot.as_mut().expect("a snapshot"));
     snapshot.slices[1].series[0].values = values.clone();
     report.verdicts[0].values = values;
     report.topics[0].topic = name.to_owned();
@@ -133,7 +133,8 @@ fn what_is_not_kept_is_said() {
 #[test]
 fn no_data_is_never_a_number() {
     let mut report = spring();
-    for series in &mut report.snapshot.as_mut().expect("a snapshot").slices[1].series {
+    let snapshot = Arc::make_mut(report.snapshot.as_mut().expect("a snapshot"));
+    for series in &mut snapshot.slices[1].series {
         series.kpis.fill(None);
     }
     let server = Server::start(Some(report));

@@ -13,7 +13,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -156,6 +159,7 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 log.retention.ms=-1
+log.cleaner.backoff.ms=200
 ",
             log = folder.path().join("log").display(),
         );
@@ -291,6 +295,13 @@ log.retention.ms=-1
         let done = block_on(self.admin.create_topics(&[topic], &AdminOptions::new()));
         done.expect("create the topic")[0].as_ref().expect("create the topic");
         self.wait_for_partitions(name, partitions);
+    }
+
+    /// Changes one setting of a topic.
+    pub(crate) fn set_topic(&self, name: &str, key: &str, value: &str) {
+        let config = AlterConfig::new(ResourceSpecifier::Topic(name)).set(key, value);
+        let done = block_on(self.admin.alter_configs(&[config], &AdminOptions::new()));
+        done.expect("alter the topic")[0].as_ref().expect("alter the topic");
     }
 
     /// Adds partitions until there are that many.

@@ -12,4 +12,5 @@ pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod reading;
+pub(crate) mod transactions;
 pub(crate) mod webhook;

@@ -7,8 +7,8 @@ use crossbeam_channel::Receiver;
 
 use tidegauge::event::EventTime;
 use tidegauge::kafka::{
-    Gap, PartitionEnd, PartitionStart, Source, SourceEvent, SourceSettings, StartAt, TopicPattern,
-    start,
+    CompactionSign, Gap, PartitionEnd, PartitionStart, Source, SourceEvent, SourceSettings,
+    StartAt, TopicPattern, start,
 };
 
 use super::kafka::unique;
@@ -46,6 +46,7 @@ pub(crate) struct Seen {
     pub(crate) found: Vec<String>,
     pub(crate) brokers: Vec<bool>,
     pub(crate) fatal: Option<String>,
+    pub(crate) compacted: Vec<(String, CompactionSign)>,
     pub(crate) next_sequence: u64,
     pub(crate) closed: bool,
 }
@@ -99,6 +100,9 @@ impl Seen {
                 let key = (topic.to_string(), partition);
                 self.starts.remove(&key);
                 self.partitions_gone.insert(key);
+            }
+            SourceEvent::Compacted { topic, sign } => {
+                self.compacted.push((topic.to_string(), sign));
             }
             SourceEvent::Unreadable { .. } | SourceEvent::TopicId { .. } => {}
         }

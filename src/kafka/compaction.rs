@@ -1,0 +1,151 @@
+//! Which topics have compacted logs: of several records with one key the brokers keep the
+//! newest only, sooner or later.
+//!
+//! What adds up over such a log depends on when it is read. The topics' configuration
+//! says so, where rights allow asking for it; where they do not, holes between records
+//! do. Markers of transactions leave holes as well, one for each transaction, which has
+//! at least one record: more holes than records are none.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, OwnedResourceSpecifier, ResourceSpecifier};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+
+use super::client::{self, REQUEST_TIMEOUT};
+use super::discovery::Discovery;
+use super::events::{CompactionSign, SourceEvent};
+use super::peek::{Peeker, Place};
+use super::settings::SourceSettings;
+use super::shared::{Holes, MANY_HOLES, Note};
+use crate::event::EventTime;
+
+/// How often a topic's configuration is asked for: it may change.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Offsets that are looked at for holes.
+const LOOKED_AT: i64 = 2_000;
+/// What is known of the topics' configurations.
+#[derive(Default)]
+pub(super) struct Policies {
+    admin: Option<AdminClient<Quiet>>,
+    asked: HashMap<String, Instant>,
+    compacted: HashSet<String>,
+    refusal_said: bool,
+}
+
+/// The log of a client that only asks is nobody's concern.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, text: &str) {
+        tracing::trace!(target: "librdkafka", facility, "{text}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::trace!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+/// Those of the topics whose logs are compacted, and those of which it may not be known.
+fn ask(
+    admin: &AdminClient<Quiet>,
+    topics: &[&str],
+) -> KafkaResult<(HashSet<String>, Option<RDKafkaErrorCode>)> {
+    let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| KafkaError::AdminOpCreation(error.to_string()))?;
+    let answers = runtime.block_on(admin.describe_configs(&specifiers, &options))?;
+    let (mut compacted, mut refused) = (HashSet::new(), None);
+    for answer in answers {
+        match answer {
+            Ok(of) => {
+                let policy = of.get("cleanup.policy").and_then(|entry| entry.value.clone());
+                let is_compacted = policy.is_some_and(|policy| policy.contains("compact"));
+                if let (true, OwnedResourceSpecifier::Topic(topic)) = (is_compacted, of.specifier) {
+                    compacted.insert(topic);
+                }
+            }
+            Err(code) => refused = Some(code),
+        }
+    }
+    Ok((compacted, refused))
+}
+
+impl Policies {
+    /// Of these topics, those of which it is known only now that they are compacted. Asks
+    /// for those of which that was not asked for a minute, and waits for the answer.
+    fn newly_compacted(&mut self, settings: &SourceSettings, topics: &[&str]) -> Vec<String> {
+        let due = |topic: &&&str| {
+            self.asked.get(**topic).is_none_or(|asked| asked.elapsed() >= ASK_AGAIN)
+        };
+        let due: Vec<&str> = topics.iter().filter(due).copied().collect();
+        if due.is_empty() {
+            return Vec::new();
+        }
+        let answer = self.admin(settings).and_then(|admin| ask(admin, &due));
+        let now = Instant::now();
+        self.asked.extend(due.iter().map(|topic| ((*topic).to_owned(), now)));
+        let (compacted, refused) = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!("the configuration of topics is not known: {error}");
+                return Vec::new();
+            }
+        };
+        if let Some(code) = refused.filter(|_| !self.refusal_said) {
+            self.refusal_said = true;
+            tracing::info!(
+                "whether topics are compacted is not known ({code}): with the right \
+                 DESCRIBE_CONFIGS on them it would be; holes in their logs are noticed anyway"
+            );
+        }
+        compacted.into_iter().filter(|topic| self.compacted.insert(topic.clone())).collect()
+    }
+
+    fn admin(&mut self, settings: &SourceSettings) -> KafkaResult<&AdminClient<Quiet>> {
+        if self.admin.is_none() {
+            let config = client::base_config(&settings.brokers, &settings.properties);
+            self.admin = Some(config.create_with_context(Quiet)?);
+        }
+        self.admin.as_ref().ok_or(KafkaError::AdminOpCreation("no client".to_owned()))
+    }
+}
+
+impl<C: Fn() -> EventTime> Discovery<C> {
+    /// Says which of these topics are compacted, before anything else is said of them.
+    pub(super) fn hear_policies(&mut self, topics: &[&str]) {
+        let settings = Arc::clone(&self.settings);
+        for topic in self.policies.newly_compacted(&settings, topics) {
+            self.say_compacted(&topic, CompactionSign::Declared);
+        }
+    }
+
+    /// Looks at logs with many holes again, as they are without regard to transactions.
+    pub(super) fn look_at_holes(&mut self) {
+        for Holes { key: (topic, partition), below } in self.shared.take_holes() {
+            match self.is_compacted(&topic, partition, below) {
+                Ok(true) => self.say_compacted(&topic, CompactionSign::Holes { partition }),
+                Ok(false) => {}
+                Err(error) => tracing::debug!("holes of `{topic}` are not understood: {error}"),
+            }
+        }
+    }
+
+    fn is_compacted(&self, topic: &str, partition: i32, below: i64) -> KafkaResult<bool> {
+        let from = (below - LOOKED_AT).max(0);
+        let most = usize::try_from(below - from).unwrap_or(0);
+        let peeker = Peeker::new(&self.settings, &self.shared, topic);
+        let seen = peeker.look(&[Place { partition, from, below, most }])?;
+        let records = seen.get(&partition).map_or(0, Vec::len) as i64;
+        Ok(below - from - records > records + MANY_HOLES)
+    }
+
+    fn say_compacted(&self, topic: &str, sign: CompactionSign) {
+        self.shared.note(Note::Say(SourceEvent::Compacted { topic: topic.into(), sign }));
+    }
+}
