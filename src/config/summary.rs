@@ -61,6 +61,11 @@ fn measure_line(measure: &MeasureSpec, vocabulary: &Vocabulary) -> String {
     let types: Vec<&str> = measure.types.iter().map(|id| vocabulary.name(*id)).collect();
     let mut line =
         format!("measure {} {} = {aggregate} {types:?}", measure.id, measure.unit.suffix());
+    let signed = measure.types.iter().filter(|id| vocabulary.is_signed(**id));
+    let signed: Vec<&str> = signed.map(|id| vocabulary.name(*id)).collect();
+    if !signed.is_empty() {
+        let _ = write!(line, " signed {signed:?}");
+    }
     for filter in &measure.filters {
         let field = filter.field.name();
         // Writing to a string cannot fail.
