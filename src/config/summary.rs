@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::event::Vocabulary;
 use crate::kpi::{
-    AggregateSpec, Amount, Declarations, FilterTest, KpiSpec, MeasureSpec, SliceSpec,
+    AggregateSpec, Amount, Declarations, FilterTest, KpiSpec, MeasureSpec, Share, SliceSpec,
 };
 use crate::objective::{ObjectiveSpec, Target};
 
@@ -86,8 +86,13 @@ fn kpi_line(kpi: &KpiSpec, declarations: &Declarations) -> String {
     let sample = kpi.sample.as_ref().map_or_else(String::new, |sample| {
         format!(" sample {} of {}", sample.minimum, sample.of.show(&name))
     });
+    let share = match kpi.share {
+        None => "",
+        Some(Share::OfWindow) => " share",
+        Some(Share::OfEarlier) => " share later",
+    };
     format!(
-        "kpi {} {} {:?} = {}{sample} in {slices:?} {}/{}\n",
+        "kpi {} {} {:?} = {}{share}{sample} in {slices:?} {}/{}\n",
         kpi.id,
         kpi.unit.suffix(),
         kpi.direction,

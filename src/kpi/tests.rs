@@ -30,6 +30,7 @@ fn declare(fields: &[Field], windows: &[i64], cap: usize, level: Option<i64>) ->
         formula: Formula::Measure(index),
         unit: unit(),
         direction: Direction::Neutral,
+        share: None,
         sample: None,
         slices: vec![0],
         group: String::new(),
