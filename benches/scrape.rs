@@ -10,7 +10,7 @@ use tidegauge::event::{Decimal, EventTime, Field, Span, Vocabulary};
 use tidegauge::export::{DeadLetterReport, PageFormat, ProcessUse, Report, Site, encode};
 use tidegauge::kpi::{
     AggregateSpec, Declarations, Direction, Formula, KpiFigure, KpiSnapshot, KpiSpec, MeasureSpec,
-    Operator, Quantity, SeriesSnapshot, SliceSnapshot, SliceSpec, Unit,
+    Operator, Quantity, SeriesSnapshot, Share, SliceSnapshot, SliceSpec, Unit,
 };
 use tidegauge::window::WindowSpec;
 
@@ -43,6 +43,7 @@ fn site() -> Site {
             ),
             unit: Unit::Ratio,
             direction: Direction::Up,
+            share: Some(Share::OfEarlier),
             sample: None,
             slices: vec![0],
             group: "email".to_owned(),

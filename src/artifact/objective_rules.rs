@@ -9,8 +9,8 @@ use super::words::{self, Style};
 use super::{OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
 use crate::catalog;
 use crate::event::Span;
-use crate::kpi::{Declarations, KpiSpec, SliceSpec};
-use crate::objective::{ObjectiveSpec, Severity, State, Target};
+use crate::kpi::{Declarations, KpiSpec, Share, SliceSpec};
+use crate::objective::{ObjectiveSpec, Severity, State, Target, UnknownReason};
 
 /// How long nothing must be known of a literal objective before somebody is told.
 pub(super) const UNKNOWN_HOLD: Span = Span::from_secs(15 * 60);
@@ -129,6 +129,10 @@ impl<'a> Subject<'a> {
         plain: fn(&str) -> String,
     ) -> Vec<(&'static str, String)> {
         let place = words::place(self.slice, &moment.values);
+        let inconsistent = match self.kpi.share {
+            Some(_) => " inconsistent: does the source send what the KPI is a share of?",
+            None => "",
+        };
         let mut text = vec![
             (
                 "summary",
@@ -143,7 +147,7 @@ impl<'a> Subject<'a> {
                     "Objective {}: {} Its verdict over {} is unknown, reason {}. no_data: does the \
                      source still send, and under this name? small_sample: is the minimum sample \
                      too high for this traffic? warming_up: the window reaches back beyond what \
-                     was read.",
+                     was read.{inconsistent}",
                     self.objective.id,
                     plain(&words::sentence(&self.objective.help)),
                     self.window(),
@@ -270,9 +274,21 @@ fn unknown_rule(subject: &Subject<'_>) -> Rule {
     let by = identity(subject.slice);
     let state =
         select(&catalog::OBJECTIVE_STATE, &state_matchers(subject.objective, State::Unknown));
+    let ready = ready();
+    let mut expr =
+        format!("min by ({by}) (\n  {state}\n  and on (job, instance) ({ready})\n) == 1");
+    // Nothing is wrong with a window that holds answers alone.
+    if subject.kpi.share == Some(Share::OfEarlier) {
+        let reason = UnknownReason::OutsideWindow.name();
+        let matchers = format!("objective=\"{}\",reason=\"{reason}\"", subject.objective.id);
+        let outside = select(&catalog::OBJECTIVE_UNKNOWN, &matchers);
+        expr.push_str(&format!(
+            "\nunless\nmax by ({by}) (\n  {outside}\n  and on (job, instance) ({ready})\n) == 1"
+        ));
+    }
     Rule {
         alert: OBJECTIVE_UNKNOWN,
-        expr: format!("min by ({by}) (\n  {state}\n  and on (job, instance) ({})\n) == 1", ready()),
+        expr,
         hold: UNKNOWN_HOLD,
         keep_firing: Span::ZERO,
         labels: subject.labels(Severity::Low),

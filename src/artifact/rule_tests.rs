@@ -3,7 +3,7 @@
 //! For each objective: two instances of which one misses, with another slice value
 //! that is met; a miss on an instance that is not ready; a restart of all instances
 //! in the midst of a miss; and for a literal objective a quarter of an hour of
-//! `unknown`.
+//! `unknown`, and as long of answers alone where the KPI is a share of what came earlier.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use super::rule::{quoted, scalar};
 use super::words;
 use super::{Artifact, OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
 use crate::catalog::{self, Family, slice_labels};
-use crate::kpi::Declarations;
+use crate::kpi::{Declarations, Share};
 use crate::objective::{ObjectiveSpec, Severity, State, Target, UnknownReason};
 
 const PATH: &str = "prometheus/tidegauge.rules.test.yml";
@@ -42,6 +42,9 @@ pub fn rule_tests(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> 
         case.all_restart(&mut text);
         if objective.is_literal() {
             case.unknown_for_long(&mut text);
+            if case.subject.kpi.share == Some(Share::OfEarlier) {
+                case.outside_its_window_for_long(&mut text);
+            }
         }
     }
     vec![Artifact { path: PATH.to_owned(), text }]
@@ -192,20 +195,35 @@ impl<'a> Case<'a> {
     }
 
     fn unknown_for_long(&self, text: &mut String) {
-        self.start(text, "unknown on ready instances for 15 minutes");
-        self.ready(text, "a", "1+0x30");
-        self.state(text, "a", State::Unknown, &self.values, "1+0x30");
-        let reason = UnknownReason::NoData.name();
-        let own = [("reason", reason)];
-        let values = Some(self.values.as_slice());
-        self.series(text, &catalog::OBJECTIVE_UNKNOWN, "a", &own, values, "1+0x30");
-        text.push_str("    alert_rule_test:\n");
+        let reason = UnknownReason::NoData;
+        self.unknown(text, "unknown on ready instances for 15 minutes", reason);
         let hold = words::minutes(UNKNOWN_HOLD);
         self.silent(text, OBJECTIVE_UNKNOWN, hold - 1);
-        let moment = Moment { reason: reason.to_owned(), ..self.moment(false) };
+        let moment = Moment { reason: reason.name().to_owned(), ..self.moment(false) };
         let annotations = self.subject.unknown_text(&moment, str::to_owned);
         self.expect(text, OBJECTIVE_UNKNOWN, hold + 1, Severity::Low, &annotations);
         self.silent(text, OBJECTIVE_MISSED, hold + 1);
+    }
+
+    fn outside_its_window_for_long(&self, text: &mut String) {
+        let reason = UnknownReason::OutsideWindow;
+        self.unknown(
+            text,
+            "above 1 for half an hour, since the window holds answers alone",
+            reason,
+        );
+        self.silent(text, OBJECTIVE_UNKNOWN, words::minutes(UNKNOWN_HOLD) + 10);
+    }
+
+    /// Half an hour in which one ready instance can say nothing.
+    fn unknown(&self, text: &mut String, what: &str, reason: UnknownReason) {
+        self.start(text, what);
+        self.ready(text, "a", "1+0x30");
+        self.state(text, "a", State::Unknown, &self.values, "1+0x30");
+        let own = [("reason", reason.name())];
+        let values = Some(self.values.as_slice());
+        self.series(text, &catalog::OBJECTIVE_UNKNOWN, "a", &own, values, "1+0x30");
+        text.push_str("    alert_rule_test:\n");
     }
 
     /// Values of the slice that the alert must not be about; `None` where there are

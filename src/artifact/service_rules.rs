@@ -357,6 +357,20 @@ fn figures() -> Vec<ServiceRule> {
             description: COVERAGE_TEXT,
         },
         ServiceRule {
+            alert: "TidegaugeFiguresInconsistent",
+            severity: Severity::Warning,
+            hold: minutes(5),
+            expr: format!("max by (kpi, slice) ({}) > 0", name(&catalog::INCONSISTENT_FIGURES)),
+            summary: "{{ $labels.kpi }} cannot be the share that it is declared to be in slice \
+                      {{ $labels.slice }}",
+            description: "{{ printf \"%.0f\" $value }} of its figures are below 0, or above 1 \
+                          though all that is above the line should be counted below it as well. \
+                          Nothing is judged by them. The series of the KPI say which they are: \
+                          does the source leave out what it is a share of, do the two measures \
+                          ask for different events, or does a type in `signed_types` take back \
+                          more than came?",
+        },
+        ServiceRule {
             alert: "TidegaugeOtherCurrency",
             severity: Severity::Low,
             hold: minutes(5),

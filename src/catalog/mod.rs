@@ -107,6 +107,8 @@ families! {
         "Values of a slice without series of their own, as far as they are remembered; 0 when nothing is folded.";
     SLICE_FOLDED_EVENTS = Gauge "tidegauge_slice_folded_events" "" ["slice"], false,
         "Events held in the series `__other__` of a slice.";
+    INCONSISTENT_FIGURES = Gauge "tidegauge_inconsistent_figures" "" ["kpi", "slice"], false,
+        "Figures that a KPI which is declared to be a share cannot have, over all windows and values of a slice: nothing is judged by them.";
     OTHER_CURRENCY = Gauge "tidegauge_other_currency_events" "" ["measure"], false,
         "Events since the state began (or the process, where none is saved) that a measure of money left out because they are in another currency.";
     OVERFULL_LEVEL = Gauge "tidegauge_overfull_level" "" ["slice", "measure"], false,

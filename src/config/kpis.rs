@@ -8,6 +8,7 @@
 //! direction = "up"          # down, neutral
 //! minimum_sample = 200      # of the formula's denominator, or of:
 //! # sample = "delivered"
+//! # share = "later"         # of what came earlier; true: of what the same window holds
 //! # slices = ["all"]        # default: all of them; see `default_slices`
 //! group = "email"
 //! kind = "response"
@@ -21,7 +22,7 @@ use super::units;
 use crate::event::Decimal;
 use crate::kpi::{
     AggregateSpec, Direction, Formula, KpiSpec, MeasureIndex, MeasureSpec, Operator, SampleSpec,
-    SliceIndex, SliceSpec, Unit,
+    Share, SliceIndex, SliceSpec, Unit,
 };
 
 /// What is declared besides KPIs; what could not be read is `None`, and whatever
@@ -52,6 +53,9 @@ impl KpiReader<'_, '_> {
             self.judge_unit(formula, unit, value);
         }
         let direction = table.required("direction").and_then(|value| value.one_of(&DIRECTIONS));
+        let share = table
+            .optional("share")
+            .and_then(|value| share(&value, formula.as_ref(), unit.as_ref()));
         let sample = formula.as_ref().and_then(|formula| self.sample(&mut table, formula));
         let slices = match table.optional("slices") {
             Some(value) => self.named_slices(&value, declared.shipped),
@@ -69,6 +73,7 @@ impl KpiReader<'_, '_> {
             formula,
             unit,
             direction,
+            share,
             sample,
             slices,
             group: group.unwrap_or_else(|| "other".to_owned()),
@@ -190,6 +195,39 @@ impl KpiReader<'_, '_> {
         }
         slices
     }
+}
+
+/// What the KPI is a share of. A formula or a unit that could not be read is not judged.
+fn share(value: &Value<'_>, formula: Option<&Formula>, unit: Option<&Unit>) -> Option<Share> {
+    let share = match (value.scalar_text()?.as_str(), value.is_text()) {
+        ("true", false) => Share::OfWindow,
+        ("later", true) => Share::OfEarlier,
+        ("false", false) => return None,
+        (other, is_text) => {
+            let quote = if is_text { "\"" } else { "" };
+            value.problem_with(
+                format!("`{}` cannot be `{quote}{}{quote}`", value.name(), shown(other)),
+                "write `true`, or \"later\" where the numerator answers what came earlier",
+            );
+            return None;
+        }
+    };
+    let is_quotient = |formula: &Formula| match formula {
+        Formula::Binary(_, Operator::Divide, whole) => !whole.measures().is_empty(),
+        _ => false,
+    };
+    if !formula.is_none_or(is_quotient) {
+        value.problem_with(
+            "only a quotient is a share, and the formula is none",
+            "leave `share` out, or divide by what it is a share of",
+        );
+    } else if unit.is_some_and(|unit| *unit != Unit::Ratio) {
+        value.problem_with(
+            "a share is a ratio, and `unit` says something else",
+            "leave `share` out, or write `unit = \"ratio\"`",
+        );
+    }
+    Some(share)
 }
 
 /// A number from 0.

@@ -86,6 +86,25 @@ impl MeasureReader<'_> {
         Some(MeasureSpec { id: declared.key.name.clone(), help, aggregate, types, filters, unit })
     }
 
+    /// Reads `signed_types`, once all measures are read: only what one of them asks for,
+    /// or what is canonical, is a type.
+    pub(super) fn allow_negative(&mut self, list: &Value<'_>) {
+        for value in list.one_or_more() {
+            let Some(name) = value.text() else { continue };
+            match self.vocabulary.get(&name) {
+                Some(id) => self.vocabulary.allow_negative(id),
+                None => value.problem_maybe(
+                    format!("no event type is called `{}`", shown(&name)),
+                    did_you_mean(&name, self.vocabulary.names()).or_else(|| {
+                        Some(
+                            "a type of your own is one as soon as a measure asks for it".to_owned(),
+                        )
+                    }),
+                ),
+            }
+        }
+    }
+
     fn aggregate(&self, kind: Kind, table: &mut Table<'_>) -> Option<AggregateSpec> {
         if kind == Kind::Count {
             return Some(AggregateSpec::Count);

@@ -169,6 +169,7 @@ fn assemble(
     let state = service::state(&mut root, path);
     let duplicates = service::duplicates(&mut root);
     let own_types = root.optional("own_types").map(|list| list.texts()).unwrap_or_default();
+    let signed_types = root.optional("signed_types");
     root.finish();
     if !whole {
         return None;
@@ -191,6 +192,9 @@ fn assemble(
         longest_window,
     };
     let measures: Vec<_> = measures_declared.iter().map(|declared| reader.read(declared)).collect();
+    if let Some(list) = signed_types {
+        reader.allow_negative(&list);
+    }
     let vocabulary = reader.vocabulary;
 
     let kpis_declared = declared.kpis.distinct(problems);

@@ -8,7 +8,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::event::Vocabulary;
 use crate::kpi::{
-    AggregateSpec, Amount, Declarations, FilterTest, KpiSpec, MeasureSpec, SliceSpec,
+    AggregateSpec, Amount, Declarations, FilterTest, KpiSpec, MeasureSpec, Share, SliceSpec,
 };
 use crate::objective::{ObjectiveSpec, Target};
 
@@ -61,6 +61,11 @@ fn measure_line(measure: &MeasureSpec, vocabulary: &Vocabulary) -> String {
     let types: Vec<&str> = measure.types.iter().map(|id| vocabulary.name(*id)).collect();
     let mut line =
         format!("measure {} {} = {aggregate} {types:?}", measure.id, measure.unit.suffix());
+    let signed = measure.types.iter().filter(|id| vocabulary.is_signed(**id));
+    let signed: Vec<&str> = signed.map(|id| vocabulary.name(*id)).collect();
+    if !signed.is_empty() {
+        let _ = write!(line, " signed {signed:?}");
+    }
     for filter in &measure.filters {
         let field = filter.field.name();
         // Writing to a string cannot fail.
@@ -81,8 +86,13 @@ fn kpi_line(kpi: &KpiSpec, declarations: &Declarations) -> String {
     let sample = kpi.sample.as_ref().map_or_else(String::new, |sample| {
         format!(" sample {} of {}", sample.minimum, sample.of.show(&name))
     });
+    let share = match kpi.share {
+        None => "",
+        Some(Share::OfWindow) => " share",
+        Some(Share::OfEarlier) => " share later",
+    };
     format!(
-        "kpi {} {} {:?} = {}{sample} in {slices:?} {}/{}\n",
+        "kpi {} {} {:?} = {}{share}{sample} in {slices:?} {}/{}\n",
         kpi.id,
         kpi.unit.suffix(),
         kpi.direction,

@@ -70,11 +70,13 @@ pub struct Event<'a> {
     pub user: Option<Cow<'a, str>>,
     /// The single message, or send, that it belongs to.
     pub message: Option<Cow<'a, str>>,
-    /// Money, in major units of `currency`.
+    /// Money, in major units of `currency`; below 0 only where its type is signed
+    /// ([`Vocabulary::is_signed`](super::Vocabulary::is_signed)).
     pub value: Option<Decimal>,
     /// The currency of `value`.
     pub currency: Option<Currency>,
-    /// How many; for a restated total, its amount.
+    /// How many; for a restated total, its amount. At most [`Event::MOST_COUNT`] in
+    /// magnitude, and below 0 only where its type is signed.
     pub count: Decimal,
     /// For a restated total: what it is the total of.
     pub key: Option<Cow<'a, str>>,
@@ -82,6 +84,12 @@ pub struct Event<'a> {
     pub machine: Option<bool>,
     /// Everything else that a filter or a slice may ask for, under unique names.
     pub attributes: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl Event<'_> {
+    /// The largest `count`: 10^12, which is more than one event can stand for, and so
+    /// little that no number of events makes a sum of counts overflow.
+    pub const MOST_COUNT: Decimal = Decimal::from_int(1_000_000_000_000);
 }
 
 /// A field of an event that filters, slices and distinct counts may name.

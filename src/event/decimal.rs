@@ -12,9 +12,10 @@ use std::ops::{Add, AddAssign, Neg, Sub};
 /// A decimal with nine places, stored as a whole number of 10^-9.
 ///
 /// An input may be at most 10^20 in magnitude (so every 64-bit integer is
-/// welcome), and 10^9 of the largest still add up without overflow; sums
-/// saturate beyond that. Digits after the ninth place are rounded half to even
-/// when the input is read, never later.
+/// welcome), and 10^9 of the largest still add up without overflow. A sum beyond
+/// that is [`Decimal::OVERFLOWN`], and so is whatever is added to it: nobody takes it
+/// for a figure. Digits after the ninth place are rounded half to even when the input
+/// is read, never later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Decimal(i128);
 
@@ -40,6 +41,9 @@ impl Decimal {
     pub const ZERO: Decimal = Decimal(0);
     /// One whole.
     pub const ONE: Decimal = Decimal(UNIT);
+
+    /// What a sum is that is too large to be held.
+    pub const OVERFLOWN: Decimal = Decimal(i128::MIN);
 
     /// A whole number.
     pub const fn from_int(whole: i64) -> Self {
@@ -78,13 +82,21 @@ impl Decimal {
         Ok(Decimal(if negative { -magnitude } else { magnitude }))
     }
 
-    /// The nearest `f64`, for export; exact up to 15 digits.
+    /// The nearest `f64`, for export; exact up to 15 digits. NaN if it is overflown.
     pub fn to_f64(self) -> f64 {
+        if !self.is_known() {
+            return f64::NAN;
+        }
         // Whole numbers of 10^-9 above 2^53 lose digits when divided as floats,
         // so the whole part and the fraction go over separately.
         let whole = self.0 / UNIT;
         let fraction = self.0 % UNIT;
         if fraction == 0 { whole as f64 } else { self.to_string().parse().unwrap_or(whole as f64) }
+    }
+
+    /// Whether it is a number; not so once a sum was too large.
+    pub const fn is_known(self) -> bool {
+        self.0 != Self::OVERFLOWN.0
     }
 
     /// Whether it is nothing.
@@ -177,7 +189,10 @@ impl Scan<'_> {
 impl Add for Decimal {
     type Output = Decimal;
     fn add(self, other: Decimal) -> Decimal {
-        Decimal(self.0.saturating_add(other.0))
+        match self.0.checked_add(other.0) {
+            Some(sum) if self.is_known() && other.is_known() => Decimal(sum),
+            _ => Decimal::OVERFLOWN,
+        }
     }
 }
 
@@ -190,14 +205,15 @@ impl AddAssign for Decimal {
 impl Sub for Decimal {
     type Output = Decimal;
     fn sub(self, other: Decimal) -> Decimal {
-        Decimal(self.0.saturating_sub(other.0))
+        self + -other
     }
 }
 
 impl Neg for Decimal {
     type Output = Decimal;
     fn neg(self) -> Decimal {
-        Decimal(-self.0)
+        // What is overflown has no opposite, and stays so.
+        Decimal(self.0.wrapping_neg())
     }
 }
 
@@ -282,6 +298,18 @@ mod tests {
         assert_eq!(cents.as_deref(), Ok("19.99"));
         let micros = Decimal::parse_scaled("1500000", 6).map(|decimal| decimal.to_string());
         assert_eq!(micros.as_deref(), Ok("1.5"));
+    }
+
+    #[test]
+    fn a_sum_that_is_too_large_is_no_number_any_more() {
+        let (most, one) = (Decimal::from_raw(i128::MAX), Decimal::from_raw(1));
+        assert!(most.is_known() && (most - one).is_known());
+        for overflown in [most + one, -most - one - one, Decimal::OVERFLOWN] {
+            assert!(!overflown.is_known() && overflown.to_f64().is_nan());
+            for sum in [overflown + one, overflown - most, -overflown, most - overflown] {
+                assert!(!sum.is_known());
+            }
+        }
     }
 
     #[test]

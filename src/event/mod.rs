@@ -17,4 +17,4 @@ pub use decimal::{Decimal, DecimalError};
 pub use outcome::{IgnoreReason, RejectReason, Rejection};
 pub use record::{Header, RawRecord};
 pub use time::{EventTime, Span, TimeRangeError};
-pub use vocabulary::{CANONICAL_TYPES, TypeId, Vocabulary, valid_type_name};
+pub use vocabulary::{CANONICAL_TYPES, Says, TypeId, Vocabulary, valid_type_name};

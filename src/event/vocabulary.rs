@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use Says::{Act, Level, Total};
+
 /// A known event type: an index into the [`Vocabulary`] that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(u16);
@@ -14,98 +16,111 @@ impl TypeId {
     }
 }
 
+/// What the events of a type say, and so which amounts they may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// That something happened. Its amounts are not below 0: what takes back has a
+    /// type of its own.
+    Act,
+    /// How much of something there is, stated anew; it needs a key, and is not below 0.
+    Level,
+    /// How much of something there was, stated anew; it needs a key, and is below 0
+    /// where more was taken back than came.
+    Total,
+}
+
 /// Every known type, in a fixed order: canonical first, then as added.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     names: Vec<Box<str>>,
     totals: Vec<bool>,
+    signed: Vec<bool>,
     by_name: HashMap<Box<str>, TypeId, foldhash::fast::RandomState>,
 }
 
-/// The canonical types with, for each, whether it is a restated total, which
-/// needs a key.
-pub const CANONICAL_TYPES: &[(&str, bool)] = &[
-    ("email.sent", false),
-    ("email.delivered", false),
-    ("email.deferred", false),
-    ("email.bounced", false),
-    ("email.dropped", false),
-    ("email.opened", false),
-    ("email.clicked", false),
-    ("email.complained", false),
-    ("email.unsubscribed", false),
-    ("email.subscribed", false),
-    ("email.replied", false),
-    ("email.forwarded", false),
-    ("email.inbox_placed", false),
-    ("email.spam_placed", false),
-    ("email.list_size", true),
-    ("web.page_viewed", false),
-    ("web.session_started", false),
-    ("web.session_ended", false),
-    ("web.engaged", false),
-    ("web.cta_shown", false),
-    ("web.cta_clicked", false),
-    ("web.form_started", false),
-    ("web.form_submitted", false),
-    ("web.searched", false),
-    ("web.product_viewed", false),
-    ("web.cart_updated", false),
-    ("web.checkout_started", false),
-    ("web.converted", false),
-    ("web.signed_up", false),
-    ("web.identified", false),
-    ("web.file_downloaded", false),
-    ("web.video_watched", false),
-    ("web.search_rank", true),
-    ("social.post_published", false),
-    ("social.post_deleted", false),
-    ("social.viewed", false),
-    ("social.impressions", true),
-    ("social.reach", true),
-    ("social.reacted", false),
-    ("social.reaction_removed", false),
-    ("social.commented", false),
-    ("social.comment_removed", false),
-    ("social.shared", false),
-    ("social.saved", false),
-    ("social.mentioned", false),
-    ("social.message_received", false),
-    ("social.message_sent", false),
-    ("social.replied", false),
-    ("social.link_clicked", false),
-    ("social.video_watched", false),
-    ("social.followed", false),
-    ("social.unfollowed", false),
-    ("social.blocked", false),
-    ("social.followers", true),
-    ("crm.lead_created", false),
-    ("crm.contact_updated", false),
-    ("crm.stage_changed", false),
-    ("crm.trial_started", false),
-    ("crm.trial_ended", false),
-    ("crm.won", false),
-    ("crm.lost", false),
-    ("crm.csat_recorded", false),
-    ("commerce.order_placed", false),
-    ("commerce.order_paid", false),
-    ("commerce.order_cancelled", false),
-    ("commerce.refunded", false),
-    ("commerce.chargeback", false),
-    ("commerce.subscription_started", false),
-    ("commerce.subscription_renewed", false),
-    ("commerce.subscription_cancelled", false),
-    ("commerce.payment_failed", false),
-    ("commerce.checkout_abandoned", false),
-    ("spend.cost", true),
-    ("spend.impressions", true),
-    ("spend.clicks", true),
-    ("spend.conversions", true),
-    ("messaging.sent", false),
-    ("messaging.delivered", false),
-    ("messaging.opened", false),
-    ("messaging.clicked", false),
-    ("messaging.bounced", false),
+/// The canonical types with, for each, what its events say.
+pub const CANONICAL_TYPES: &[(&str, Says)] = &[
+    ("email.sent", Act),
+    ("email.delivered", Act),
+    ("email.deferred", Act),
+    ("email.bounced", Act),
+    ("email.dropped", Act),
+    ("email.opened", Act),
+    ("email.clicked", Act),
+    ("email.complained", Act),
+    ("email.unsubscribed", Act),
+    ("email.subscribed", Act),
+    ("email.replied", Act),
+    ("email.forwarded", Act),
+    ("email.inbox_placed", Act),
+    ("email.spam_placed", Act),
+    ("email.list_size", Level),
+    ("web.page_viewed", Act),
+    ("web.session_started", Act),
+    ("web.session_ended", Act),
+    ("web.engaged", Act),
+    ("web.cta_shown", Act),
+    ("web.cta_clicked", Act),
+    ("web.form_started", Act),
+    ("web.form_submitted", Act),
+    ("web.searched", Act),
+    ("web.product_viewed", Act),
+    ("web.cart_updated", Act),
+    ("web.checkout_started", Act),
+    ("web.converted", Act),
+    ("web.signed_up", Act),
+    ("web.identified", Act),
+    ("web.file_downloaded", Act),
+    ("web.video_watched", Act),
+    ("web.search_rank", Level),
+    ("social.post_published", Act),
+    ("social.post_deleted", Act),
+    ("social.viewed", Act),
+    ("social.impressions", Total),
+    ("social.reach", Total),
+    ("social.reacted", Act),
+    ("social.reaction_removed", Act),
+    ("social.commented", Act),
+    ("social.comment_removed", Act),
+    ("social.shared", Act),
+    ("social.saved", Act),
+    ("social.mentioned", Act),
+    ("social.message_received", Act),
+    ("social.message_sent", Act),
+    ("social.replied", Act),
+    ("social.link_clicked", Act),
+    ("social.video_watched", Act),
+    ("social.followed", Act),
+    ("social.unfollowed", Act),
+    ("social.blocked", Act),
+    ("social.followers", Level),
+    ("crm.lead_created", Act),
+    ("crm.contact_updated", Act),
+    ("crm.stage_changed", Act),
+    ("crm.trial_started", Act),
+    ("crm.trial_ended", Act),
+    ("crm.won", Act),
+    ("crm.lost", Act),
+    ("crm.csat_recorded", Act),
+    ("commerce.order_placed", Act),
+    ("commerce.order_paid", Act),
+    ("commerce.order_cancelled", Act),
+    ("commerce.refunded", Act),
+    ("commerce.chargeback", Act),
+    ("commerce.subscription_started", Act),
+    ("commerce.subscription_renewed", Act),
+    ("commerce.subscription_cancelled", Act),
+    ("commerce.payment_failed", Act),
+    ("commerce.checkout_abandoned", Act),
+    ("spend.cost", Total),
+    ("spend.impressions", Total),
+    ("spend.clicks", Total),
+    ("spend.conversions", Total),
+    ("messaging.sent", Act),
+    ("messaging.delivered", Act),
+    ("messaging.opened", Act),
+    ("messaging.clicked", Act),
+    ("messaging.bounced", Act),
 ];
 
 impl Default for Vocabulary {
@@ -117,10 +132,14 @@ impl Default for Vocabulary {
 impl Vocabulary {
     /// The canonical types alone.
     pub fn canonical() -> Self {
-        let mut vocabulary =
-            Vocabulary { names: Vec::new(), totals: Vec::new(), by_name: HashMap::default() };
-        for &(name, total) in CANONICAL_TYPES {
-            vocabulary.insert(name, total);
+        let mut vocabulary = Vocabulary {
+            names: Vec::new(),
+            totals: Vec::new(),
+            signed: Vec::new(),
+            by_name: HashMap::default(),
+        };
+        for &(name, says) in CANONICAL_TYPES {
+            vocabulary.insert(name, says);
         }
         vocabulary
     }
@@ -132,15 +151,21 @@ impl Vocabulary {
     pub fn add(&mut self, name: &str) -> Option<TypeId> {
         match self.get(name) {
             Some(known) => Some(known),
-            None if valid_type_name(name) => self.insert(name, false),
+            None if valid_type_name(name) => self.insert(name, Act),
             None => None,
         }
     }
 
-    fn insert(&mut self, name: &str, total: bool) -> Option<TypeId> {
+    /// Lets the amounts of a type of this vocabulary be below 0.
+    pub fn allow_negative(&mut self, id: TypeId) {
+        self.signed[id.index()] = true;
+    }
+
+    fn insert(&mut self, name: &str, says: Says) -> Option<TypeId> {
         let id = TypeId(u16::try_from(self.names.len()).ok()?);
         self.names.push(name.into());
-        self.totals.push(total);
+        self.totals.push(says != Act);
+        self.signed.push(says == Total);
         self.by_name.insert(name.into(), id);
         Some(id)
     }
@@ -164,6 +189,11 @@ impl Vocabulary {
     /// Whether it is a restated total, which needs a key.
     pub fn is_total(&self, id: TypeId) -> bool {
         self.totals[id.index()]
+    }
+
+    /// Whether its amounts may be below 0.
+    pub fn is_signed(&self, id: TypeId) -> bool {
+        self.signed[id.index()]
     }
 
     /// How many types are known.

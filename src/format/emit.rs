@@ -46,9 +46,10 @@ pub(super) fn make<'e>(
     };
     let some = Some(kind);
     let time = time(facts, fields, kind)?;
-    let (value, currency) = money(facts, fields, kind)?;
+    let signed = format.vocabulary.is_signed(kind);
+    let (value, currency) = money(facts, fields, kind, signed)?;
     let key = facts.pick(&fields.key, some)?.text()?;
-    let count = count(facts.pick(&fields.count, some)?)?;
+    let count = count(facts.pick(&fields.count, some)?, signed)?;
     if format.vocabulary.is_total(kind) {
         if key.is_none() {
             let detail = format!("`{name}` is a total and needs to say of what: field `key`");
@@ -149,6 +150,7 @@ fn money(
     facts: &Facts<'_>,
     fields: &Fields,
     kind: TypeId,
+    signed: bool,
 ) -> Result<(Option<Decimal>, Option<Currency>), Rejection> {
     let picked = facts.pick(&fields.currency, Some(kind))?;
     let currency_label = picked.label;
@@ -176,23 +178,33 @@ fn money(
         };
         let value = Decimal::parse_scaled(text.trim(), places)
             .map_err(|error| bad_number(label, &error.to_string()))?;
-        return Ok((Some(value), Some(currency)));
+        return Ok((Some(with_sign(value, label, signed)?), Some(currency)));
     }
     Ok((None, currency))
 }
 
-fn count(picked: Picked<'_>) -> Result<Option<Decimal>, Rejection> {
+fn count(picked: Picked<'_>, signed: bool) -> Result<Option<Decimal>, Rejection> {
     let label = picked.label;
-    match picked.found {
-        Found::Container => Err(bad_number(label, "expected a number")),
-        Found::Nothing | Found::Unmapped(_) => Ok(None),
-        Found::Text(text) => number(&text, label).map(Some),
-        Found::Constant(text) => number(text, label).map(Some),
+    let text = match picked.found {
+        Found::Container => return Err(bad_number(label, "expected a number")),
+        Found::Nothing | Found::Unmapped(_) => return Ok(None),
+        Found::Text(text) => text,
+        Found::Constant(text) => Cow::Borrowed(text),
+    };
+    let count =
+        Decimal::parse(text.trim()).map_err(|error| bad_number(label, &error.to_string()))?;
+    if count > Event::MOST_COUNT || count < -Event::MOST_COUNT {
+        return Err(bad_number(label, "is larger than 10^12 in magnitude"));
     }
+    with_sign(count, label, signed).map(Some)
 }
 
-fn number(text: &str, label: &str) -> Result<Decimal, Rejection> {
-    Decimal::parse(text.trim()).map_err(|error| bad_number(label, &error.to_string()))
+/// The amount, unless it is below 0 and events of its type cannot be.
+fn with_sign(amount: Decimal, label: &str, signed: bool) -> Result<Decimal, Rejection> {
+    if amount < Decimal::ZERO && !signed {
+        return Err(bad_number(label, "is below 0, and the type is not among `signed_types`"));
+    }
+    Ok(amount)
 }
 
 fn bad_number(label: &str, what: &str) -> Rejection {

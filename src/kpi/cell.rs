@@ -265,7 +265,7 @@ impl Cell {
     ) {
         let nothing = kind.nothing();
         let mut give = |window: usize, value: Option<Quantity>| {
-            give(window, value.map_or(nothing, Operand::Value));
+            give(window, value.map_or(nothing, Operand::of));
         };
         match self {
             Cell::Empty => view.windows().for_each(|window| give(window, None)),

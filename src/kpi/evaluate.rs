@@ -22,6 +22,17 @@ pub enum Operand {
     Unknown,
 }
 
+impl Operand {
+    /// A value, unless it rests on a sum that was too large.
+    pub(super) fn of(value: Quantity) -> Self {
+        let known = match value {
+            Quantity::Exact(sum) => sum.is_known(),
+            Quantity::Real(mean) => mean.is_finite(),
+        };
+        if known { Operand::Value(value) } else { Operand::Unknown }
+    }
+}
+
 impl Formula {
     /// The value over `operands`; `None` is no data. Never NaN or infinite.
     pub fn evaluate(&self, operands: &impl Fn(MeasureIndex) -> Operand) -> Option<Quantity> {
@@ -93,7 +104,7 @@ fn apply_exactly(left: Decimal, operator: Operator, right: Decimal) -> Option<De
         }
         Operator::Divide => None,
     };
-    raw.map(Decimal::from_raw)
+    raw.map(Decimal::from_raw).filter(|result| result.is_known())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod journal;
 mod label;
 mod plan;
 mod series;
+mod share;
 mod slice;
 mod snapshot;
 mod spec;
@@ -28,6 +29,7 @@ pub use formula::{Formula, Operator, Quantity};
 pub use journal::{Changes, Damaged, Kept, names_of_schema};
 pub use label::{LONGEST_LABEL, label_of};
 pub use plan::Plan;
+pub use share::{NoShare, Share};
 pub use snapshot::{KpiFigure, KpiSnapshot, SeriesSnapshot, SliceSnapshot};
 pub use spec::{
     AggregateSpec, Amount, Declarations, Direction, Filter, FilterTest, KpiIndex, KpiSpec,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::EventTime;
-use crate::kpi::{KpiIndex, Quantity, SliceIndex};
+use crate::kpi::{Declarations, KpiIndex, NoShare, Quantity, SliceIndex};
 
 /// Every figure, at one `as_of`. A figure is right or absent (`None`).
 #[derive(Debug, Clone)]
@@ -45,6 +45,24 @@ impl SliceSnapshot {
                 let share = *self.kpi_coverage.get(window * kpis.len() + place)?;
                 (share < of_slice).then_some((kpi, window, share))
             })
+        })
+    }
+
+    /// The KPIs that are declared to be shares, and how many figures of each contradict
+    /// that ([`NoShare::Inconsistent`]). `kpis` are those of the slice, in their order.
+    pub fn inconsistent_figures(
+        &self,
+        declarations: &Declarations,
+        kpis: &[KpiIndex],
+    ) -> impl Iterator<Item = (KpiIndex, usize)> {
+        kpis.iter().enumerate().filter_map(move |(place, &kpi)| {
+            let share = declarations.kpis[kpi].share?;
+            let figures = self
+                .series
+                .iter()
+                .flat_map(|series| series.kpis.iter().skip(place).step_by(kpis.len()).flatten());
+            let faults = figures.filter_map(|figure| share.fault(figure.value));
+            Some((kpi, faults.filter(|fault| *fault == NoShare::Inconsistent).count()))
         })
     }
 }

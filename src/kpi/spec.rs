@@ -4,7 +4,7 @@
 //! formulas are of one unit. Whoever makes these by hand has to keep that.
 
 use crate::event::{Currency, Decimal, Field, Span, TypeId, Vocabulary};
-use crate::kpi::Formula;
+use crate::kpi::{Formula, Share};
 use crate::window::WindowSpec;
 
 /// Index of a measure in [`Declarations::measures`].
@@ -159,6 +159,8 @@ pub struct KpiSpec {
     pub unit: Unit,
     /// Which way is better.
     pub direction: Direction,
+    /// What it is a share of, where that is declared: then not every figure can be.
+    pub share: Option<Share>,
     /// How much there must be before a verdict is given.
     pub sample: Option<SampleSpec>,
     /// The slices that compute it, ascending.

@@ -30,6 +30,7 @@ fn declare(fields: &[Field], windows: &[i64], cap: usize, level: Option<i64>) ->
         formula: Formula::Measure(index),
         unit: unit(),
         direction: Direction::Neutral,
+        share: None,
         sample: None,
         slices: vec![0],
         group: String::new(),
@@ -54,7 +55,11 @@ fn at(secs: i64) -> EventTime {
 }
 
 /// Type 0 delivered, 1 opened.
-fn fold(store: &mut Store, plan: &Plan, events: &[(usize, &str, i64, &str, u32)]) {
+fn fold<N: Into<Decimal> + Copy>(
+    store: &mut Store,
+    plan: &Plan,
+    events: &[(usize, &str, i64, &str, N)],
+) {
     let mut batch = EventBatch::default();
     for (kind, campaign, time, key, count) in events {
         let name = ["email.delivered", "email.opened"][*kind];
@@ -69,7 +74,7 @@ fn fold(store: &mut Store, plan: &Plan, events: &[(usize, &str, i64, &str, u32)]
             message: None,
             value: None,
             currency: None,
-            count: Decimal::from(*count),
+            count: (*count).into(),
             key: Some((*key).into()),
             machine: None,
             attributes: Vec::new(),
@@ -196,4 +201,26 @@ fn levels_that_are_past_do_not_count_while_changes_are_read_back() {
     let [live, replayed] =
         [&mut live, &mut replayed].map(|store| shown(&store.snapshot(at(11_590), None), OTHER, 1));
     assert_eq!((live, replayed), (Some(8.0), Some(8.0)));
+}
+
+#[test]
+fn a_sum_that_is_too_large_has_no_figure_until_its_window_has_passed() {
+    let plan = declare(&[], &[300], 10, None);
+    let mut store = next_run(&plan, &[], 10_000);
+    let most = Decimal::from_raw(i128::MAX);
+    fold(&mut store, &plan, &[(0, "", 9_990, "", most), (1, "", 9_990, "", Decimal::ONE)]);
+    let figures = |store: &mut Store, to: i64| {
+        advance(store, to);
+        let snapshot = store.snapshot(at(to), None);
+        (shown(&snapshot, "", 0), shown(&snapshot, "", 1))
+    };
+    assert_eq!(figures(&mut store, 10_000), (Some(most.to_f64()), Some(1.0)));
+    // In another pane, and taken back in a third: no order of adding up makes it a figure.
+    fold(&mut store, &plan, &[(0, "", 10_000, "", Decimal::ONE), (0, "", 10_010, "", -most)]);
+    fold(&mut store, &plan, &[(0, "", 9_990, "", Decimal::ONE)]);
+    assert_eq!(figures(&mut store, 10_020), (None, Some(1.0)));
+    let mut next = next_run(&plan, &[save(&mut store)], 10_020);
+    assert_eq!(figures(&mut next, 10_020), (None, Some(1.0)));
+    fold(&mut next, &plan, &[(0, "", 10_315, "", Decimal::ONE)]);
+    assert_eq!(figures(&mut next, 10_320), (Some(1.0), None));
 }

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 
 use crate::kpi::{
-    Declarations, KpiFigure, KpiSnapshot, NONE, SeriesSnapshot, SliceSnapshot, label_of,
+    Declarations, KpiFigure, KpiSnapshot, NONE, NoShare, SeriesSnapshot, Share, SliceSnapshot,
+    label_of,
 };
 use crate::objective::{ObjectiveSpec, State, Target, UnknownReason, Verdict};
 
@@ -73,6 +74,8 @@ struct Judge<'a> {
     /// Where the figure stands in each series.
     figure: usize,
     minimum_sample: Option<f64>,
+    /// What the KPI is a share of.
+    share: Option<Share>,
     /// What holds whatever the figure says.
     unknown: Option<UnknownReason>,
 }
@@ -103,6 +106,7 @@ impl<'a> Judge<'a> {
             spec,
             figure: spec.window * kpis.len() + place,
             minimum_sample: spec.minimum_sample.or(own).map(|minimum| minimum.to_f64()),
+            share: declarations.kpis[spec.kpi].share,
             unknown,
         })
     }
@@ -117,7 +121,7 @@ impl<'a> Judge<'a> {
         let sample = figure.and_then(|figure| figure.sample);
         let unknown = self.unknown.or(match value {
             None => Some(UnknownReason::NoData),
-            Some(_) => self.is_too_small(sample).then_some(UnknownReason::SmallSample),
+            Some(value) => self.doubt(value, sample),
         });
         let state = match (unknown, value) {
             (None, Some(value)) => state(target, self.spec.margin, value),
@@ -132,6 +136,15 @@ impl<'a> Judge<'a> {
             sample,
             attainment: value.and_then(|value| attainment(target, value)),
             remaining: value.map(|value| remaining(target, value)),
+        }
+    }
+
+    /// Why a figure that is there says nothing.
+    fn doubt(&self, value: f64, sample: Option<f64>) -> Option<UnknownReason> {
+        match self.share.and_then(|share| share.fault(value)) {
+            Some(NoShare::Inconsistent) => Some(UnknownReason::Inconsistent),
+            Some(NoShare::OutsideWindow) => Some(UnknownReason::OutsideWindow),
+            None => self.is_too_small(sample).then_some(UnknownReason::SmallSample),
         }
     }
 

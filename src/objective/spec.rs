@@ -125,17 +125,24 @@ pub enum UnknownReason {
     WarmingUp,
     /// No figure.
     NoData,
+    /// The KPI is declared to be a share, and the figure cannot be one: the events
+    /// contradict the declaration.
+    Inconsistent,
+    /// The figure is above 1 because the window holds answers to what came before it.
+    OutsideWindow,
     /// Too few for the figure to mean anything.
     SmallSample,
 }
 
 impl UnknownReason {
     /// All of them.
-    pub const ALL: [UnknownReason; 5] = [
+    pub const ALL: [UnknownReason; 7] = [
         UnknownReason::Stale,
         UnknownReason::Incomplete,
         UnknownReason::WarmingUp,
         UnknownReason::NoData,
+        UnknownReason::Inconsistent,
+        UnknownReason::OutsideWindow,
         UnknownReason::SmallSample,
     ];
 
@@ -146,6 +153,8 @@ impl UnknownReason {
             UnknownReason::Incomplete => "incomplete",
             UnknownReason::WarmingUp => "warming_up",
             UnknownReason::NoData => "no_data",
+            UnknownReason::Inconsistent => "inconsistent",
+            UnknownReason::OutsideWindow => "outside_window",
             UnknownReason::SmallSample => "small_sample",
         }
     }

@@ -5,7 +5,7 @@
 use tidegauge::event::{Currency, Decimal, Field, Span, Vocabulary};
 use tidegauge::kpi::{
     AggregateSpec, Amount, Declarations, Direction, Filter, FilterTest, Formula, KpiSpec,
-    MeasureSpec, Operator, SampleSpec, SliceSpec, Unit,
+    MeasureSpec, Operator, SampleSpec, Share, SliceSpec, Unit,
 };
 use tidegauge::objective::{ObjectiveSpec, Severity, Target};
 use tidegauge::window::WindowSpec;
@@ -89,6 +89,7 @@ pub(crate) fn declarations() -> Declarations {
         formula,
         unit,
         direction,
+        share: (id == "unsubscribe_per_delivered").then_some(Share::OfEarlier),
         sample,
         slices: slices.to_vec(),
         group: group.to_owned(),

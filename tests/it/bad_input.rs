@@ -166,18 +166,63 @@ fn numbers_at_the_edges() {
     check(with(r#""attributes":1e400"#), "event");
 }
 
+/// A restated total whose other fields are sound.
+fn total(kind: &str, fields: &str) -> String {
+    format!(r#"{{"type":"{kind}","time":"2026-03-01T12:00:00Z","key":"k",{fields}}}"#)
+}
+
+#[test]
+fn a_count_is_not_negative_and_has_an_end() {
+    let counted = |count: &str| with(&format!(r#""count":{count}"#));
+    check(counted("-500"), "bad_number");
+    check(counted("\"-1\""), "bad_number");
+    check(counted("-0.000000001"), "bad_number");
+    check(counted("1e20"), "bad_number");
+    check(counted("1000000000000.000000001"), "bad_number");
+    check(counted("1000000000000"), "event");
+    check(counted("0"), "event");
+    // One of them leaves the others alone.
+    let (good, bad) = (counted("1"), counted("-1"));
+    check(format!("[{good},{bad},{good}]"), "event bad_number event");
+    // Of a type that nobody asks for, nobody asks for the number.
+    check(r#"{"type":"email.teleported","count":-1}"#, "unknown_type");
+}
+
+#[test]
+fn money_is_not_negative() {
+    let money = |amount: &str| with(&format!(r#""value":{amount},"currency":"EUR""#));
+    check(money("-0.01"), "bad_number");
+    check(money("\"-19.99\""), "bad_number");
+    check(money("-1e-10"), "event");
+    check(money("0"), "event");
+}
+
+#[test]
+fn restated_flows_may_be_negative_and_levels_may_not() {
+    check(total("spend.clicks", r#""count":-3"#), "event");
+    check(total("social.impressions", r#""count":-3"#), "event");
+    check(total("spend.cost", r#""value":-3.5,"currency":"EUR""#), "event");
+    check(total("spend.clicks", r#""count":-1000000000000.1"#), "bad_number");
+    check(total("spend.clicks", r#""count":1e13"#), "bad_number");
+    for level in ["email.list_size", "social.followers", "web.search_rank"] {
+        check(total(level, r#""count":-3"#), "bad_number");
+        check(total(level, r#""count":3"#), "event");
+    }
+}
+
 #[test]
 fn large_whole_numbers_keep_every_digit() {
     for digits in ["9007199254740993", "18446744073709551616", "12345678901234567890"] {
-        let text = with(&format!(r#""user":{digits},"count":{digits}"#));
+        let text = with(&format!(r#""user":{digits},"value":{digits},"currency":"EUR""#));
         let mut seen = Vec::new();
         canonical(Limits::default()).decode(&record(text.as_bytes()), &mut |element| {
             if let Element::Event(event) = element {
-                seen.push((event.user.clone().unwrap_or_default().into_owned(), event.count));
+                let value = event.value.expect("a value");
+                seen.push((event.user.clone().unwrap_or_default().into_owned(), value));
             }
         });
         let seen: Vec<_> =
-            seen.into_iter().map(|(user, count)| (user, count.to_string())).collect();
+            seen.into_iter().map(|(user, value)| (user, value.to_string())).collect();
         assert_eq!(seen, [(digits.to_owned(), digits.to_owned())]);
     }
 }

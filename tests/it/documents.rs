@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tidegauge::catalog::{FAMILIES, KPI_COVERAGE, PARTITION_GAPS, PARTITION_LOST};
 use tidegauge::config::{self, Config, World};
+use tidegauge::event::{CANONICAL_TYPES, Says};
 use tidegauge::event::{EventTime, RawRecord};
 use tidegauge::format::{Decoder, Element, Format, Limits, Wanted};
 
@@ -208,4 +209,19 @@ fn the_page_on_saved_state_explains_its_metrics_and_alerts() {
         assert!(name.starts_with("tidegauge_") || rules.contains(&name), "{name} is no alert");
     }
     assert!(missing.is_empty(), "docs/state.md does not name {}", missing.join(", "));
+}
+
+/// Who wonders why a number below 0 was refused finds each type that may have one, and
+/// each that may not although it is restated.
+#[test]
+fn the_page_on_formats_names_every_restated_type() {
+    let page = document("docs/formats.md");
+    let section = page.split("\n## Counts and money\n").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let (may, may_not) = section.split_once("What is a level").expect("both kinds");
+    for (name, says) in CANONICAL_TYPES {
+        let named = |text: &str| text.contains(&format!("`{name}`"));
+        assert_eq!(named(may_not), *says == Says::Level, "{name}");
+        assert!(*says != Says::Total || named(may), "{name}");
+    }
 }

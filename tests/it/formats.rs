@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use tidegauge::config::shipped_formats;
 use tidegauge::event::{EventTime, RawRecord, Vocabulary};
 use tidegauge::format::{
-    Decoder, Element, Format, FormatSpec, Limits, RecordOutcome, Wanted, show,
+    Action, Decoder, Element, Format, FormatSpec, Limits, RecordOutcome, Wanted, show,
 };
 
 /// When the records of all cases were written, 2026-03-01T12:00:00Z.
@@ -166,6 +166,24 @@ fn canonical_reads_back_what_is_shown() {
             let mut canonical = decoder("canonical", &Wanted::All);
             assert_eq!(shown(&mut canonical, &record(event.as_bytes())), [line]);
         }
+    }
+}
+
+#[test]
+fn a_mapping_takes_the_sign_off_what_a_vendor_writes_below_0() {
+    let mut spec = shipped_formats().into_iter().find(|spec| spec.name == "canonical").expect("it");
+    for variant in &mut spec.variants {
+        let Action::Read { fields, .. } = &mut variant.action else { continue };
+        fields.value.iter_mut().for_each(|money| money.source.trim = Some("-".to_owned()));
+    }
+    let format = Format::compile(&spec, &Vocabulary::canonical(), &Wanted::All);
+    let mut decoder = Decoder::new(Arc::new(format), Limits::default());
+    for amount in ["-19.99", r#""-19.99""#, "19.99"] {
+        let refund = format!(
+            r#"{{"type":"commerce.refunded","time":"2026-03-01T12:00:00Z","value":{amount},"currency":"EUR"}}"#
+        );
+        let lines = shown(&mut decoder, &record(refund.as_bytes()));
+        assert!(lines[0].contains(r#""value":"19.99""#), "{lines:?}");
     }
 }
 

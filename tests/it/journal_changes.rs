@@ -11,7 +11,7 @@ use tidegauge::kpi::{Declarations, Formula, KpiSnapshot, MeasureIndex, SliceInde
 
 use crate::journal::{fold, plan};
 use crate::recount::{START, act};
-use crate::recount_model::{Act, declare, slice};
+use crate::recount_model::{Act, KPIS, declare, slice};
 
 const FIELDS: [(&str, &[&str]); 3] =
     [("all", &[]), ("campaign", &["campaign"]), ("both", &["campaign", "region"])];
@@ -32,7 +32,7 @@ struct Choice {
 fn choice() -> impl Strategy<Value = Choice> {
     let slice = prop::option::weighted(0.8, 0..WINDOWS.len());
     let slices = prop::array::uniform3(slice);
-    let kpis = prop::collection::vec(prop::bool::weighted(0.7), 9);
+    let kpis = prop::collection::vec(prop::bool::weighted(0.7), KPIS.len());
     (slices, kpis, 0..8_usize, 900..1_000_usize).prop_map(|(slices, kpis, turned, cap)| Choice {
         slices,
         kpis,
@@ -255,7 +255,7 @@ proptest! {
         present in prop::collection::vec(act(9_000, 6), 1..100).prop_map(sorted),
         cap in prop_oneof![Just(1_000_usize), Just(3)],
     ) {
-        let choice = Choice { slices: [Some(1), Some(2), Some(1)], kpis: vec![true; 9], turned: 0, cap };
+        let choice = Choice { slices: [Some(1), Some(2), Some(1)], kpis: vec![true; KPIS.len()], turned: 0, cap };
         let declarations = choice.declare();
         let end = START + 9_000;
         let mut stores = [0; 3].map(|_| Store::new(plan(&declarations)));
@@ -315,7 +315,7 @@ proptest! {
         noise in prop::collection::vec(any::<u8>(), 0..60),
         which in 0..3,
     ) {
-        let choice = Choice { slices: [Some(1), Some(2), Some(1)], kpis: vec![true; 9], turned: 0, cap: 3 };
+        let choice = Choice { slices: [Some(1), Some(2), Some(1)], kpis: vec![true; KPIS.len()], turned: 0, cap: 3 };
         let declarations = choice.declare();
         let mut store = Store::new(plan(&declarations));
         store.keep_journal();

@@ -9,7 +9,7 @@ use tidegauge::aggregate::HashKey;
 use tidegauge::event::{Currency, Decimal, Event, EventTime, Field, Span, Vocabulary};
 use tidegauge::kpi::{
     AggregateSpec, Amount, Declarations, Direction, EventBatch, Filter, FilterTest, Formula,
-    KpiSpec, MeasureSpec, Operator, Plan, SampleSpec, SliceSpec, Store, Unit,
+    KpiSpec, MeasureSpec, Operator, Plan, SampleSpec, Share, SliceSpec, Store, Unit,
 };
 use tidegauge::window::WindowSpec;
 
@@ -52,7 +52,7 @@ pub(crate) const MEASURES: [&str; 8] = [
     "openers",
 ];
 
-pub(crate) const KPIS: [&str; 9] = [
+pub(crate) const KPIS: [&str; 10] = [
     "emails_sent",
     "unsubscribe_per_delivered",
     "hard_bounce_rate",
@@ -62,6 +62,7 @@ pub(crate) const KPIS: [&str; 9] = [
     "unsubscribe_rate",
     "openers",
     "open_rate",
+    "hard_bounce_share",
 ];
 
 /// Levels hold for two hours.
@@ -112,6 +113,16 @@ fn kpis(slices: usize) -> Vec<KpiSpec> {
         ratio(2, 6),
         Formula::Measure(7),
         ratio(7, 1),
+        // Of all that was sent or came back: each of these is counted below the line too.
+        Formula::Binary(
+            Box::new(Formula::Measure(3)),
+            Operator::Divide,
+            Box::new(Formula::Binary(
+                Box::new(Formula::Measure(3)),
+                Operator::Add,
+                Box::new(Formula::Measure(0)),
+            )),
+        ),
     ];
     let kpi = |(id, formula): (&str, Formula)| KpiSpec {
         id: id.to_owned(),
@@ -121,6 +132,11 @@ fn kpis(slices: usize) -> Vec<KpiSpec> {
         formula,
         unit: Unit::Ratio,
         direction: Direction::Neutral,
+        share: match id {
+            "hard_bounce_share" => Some(Share::OfWindow),
+            "unsubscribe_per_delivered" => Some(Share::OfEarlier),
+            _ => None,
+        },
         slices: (0..slices).collect(),
         group: "email".to_owned(),
         kind: "activity".to_owned(),
@@ -280,6 +296,10 @@ pub(crate) fn kpis_of(measures: &[Option<f64>]) -> Vec<Option<f64>> {
         let under = measures[under]?;
         (under != 0.0).then(|| measures[over].unwrap_or(0.0) / under)
     };
+    let hard_bounce_share = || {
+        let under = measures[3].unwrap_or(0.0) + measures[0].unwrap_or(0.0);
+        (under != 0.0).then(|| measures[3].unwrap_or(0.0) / under)
+    };
     vec![
         measures[0],
         ratio(2, 1),
@@ -290,5 +310,6 @@ pub(crate) fn kpis_of(measures: &[Option<f64>]) -> Vec<Option<f64>> {
         ratio(2, 6),
         measures[7],
         ratio(7, 1),
+        hard_bounce_share(),
     ]
 }

@@ -97,6 +97,7 @@ mod tests {
             formula: Formula::Measure(index),
             unit: unit(),
             direction: Direction::Neutral,
+            share: None,
             sample: None,
             slices: vec![0],
             group: String::new(),

@@ -5,7 +5,7 @@ use crate::artifact::words;
 use crate::catalog;
 use crate::kpi::{
     AggregateSpec, Amount, Declarations, Direction, Filter, FilterTest, Formula, KpiSpec,
-    MeasureSpec, Operator, Unit,
+    MeasureSpec, Operator, Share, Unit,
 };
 
 pub(super) fn page(declarations: &Declarations) -> String {
@@ -61,6 +61,16 @@ fn kpi_text(declarations: &Declarations, kpi: &KpiSpec) -> String {
             sample.minimum
         ));
     }
+    text.push_str(match kpi.share {
+        None => "",
+        Some(Share::OfWindow) => {
+            "- A share of what the same window holds: outside 0 to 1 there is no verdict, but \
+             `inconsistent` and an alert\n"
+        }
+        Some(Share::OfEarlier) => {
+            "- A share of what came earlier: above 1 there is no verdict, but `outside_window`\n"
+        }
+    });
     text.push_str(&format!(
         "- Slices: {}\n- Family: `{}`\n",
         code_list(kpi.slices.iter().map(|&slice| declarations.slices[slice].name.as_str())),

@@ -15,7 +15,8 @@ pub(super) fn page(declarations: &Declarations, objectives: &[ObjectiveSpec]) ->
          `slice` and its fields, `window`, `owner` and `severity`. Several instances give one \
          alert: it fires if any ready one says `missed`, stays as it is while none is ready, and \
          ends when the ready ones say anything else. An objective whose slice values are all \
-         named fires `{OBJECTIVE_UNKNOWN}` after 15 minutes without a verdict.\n",
+         named fires `{OBJECTIVE_UNKNOWN}` after 15 minutes without a verdict, unless the reason \
+         is `outside_window`.\n",
     ));
     if objectives.is_empty() {
         text.push_str("\nNone is declared.\n");

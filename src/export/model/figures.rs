@@ -48,6 +48,7 @@ fn slices(site: &Site, slices: &[SliceSnapshot], sink: &mut dyn FnMut(Samples)) 
     let mut limit = Samples::of(&catalog::SLICE_SERIES_LIMIT);
     let mut folded_values = Samples::of(&catalog::SLICE_FOLDED_VALUES);
     let mut folded_events = Samples::of(&catalog::SLICE_FOLDED_EVENTS);
+    let mut inconsistent = Samples::of(&catalog::INCONSISTENT_FIGURES);
     for slice in slices {
         let layout = &site.slices[slice.slice];
         let label = [("slice", layout.name.as_str())];
@@ -64,8 +65,12 @@ fn slices(site: &Site, slices: &[SliceSnapshot], sink: &mut dyn FnMut(Samples)) 
         limit.add(label, site.declarations.slices[slice.slice].cap as f64);
         folded_values.add(label, slice.folded_values as f64);
         folded_events.add(label, slice.folded_events as f64);
+        for (kpi, figures) in slice.inconsistent_figures(&site.declarations, &layout.kpis) {
+            let kpi = site.declarations.kpis[kpi].id.as_str();
+            inconsistent.add([("kpi", kpi), label[0]], figures as f64);
+        }
     }
-    for samples in [coverage, of_kpis, series, limit, folded_values, folded_events] {
+    for samples in [coverage, of_kpis, series, limit, folded_values, folded_events, inconsistent] {
         sink(samples);
     }
 }

@@ -305,6 +305,8 @@ fn unknown_words(reason: &str) -> &'static str {
         "incomplete" => "a partition cannot be read",
         "warming_up" => "its window is not read whole",
         "no_data" => "there is no data",
+        "inconsistent" => "it cannot be the share that it is declared to be",
+        "outside_window" => "its window holds answers to what came before",
         "small_sample" => "the sample is too small",
         _ => "of another reason",
     }

@@ -12,8 +12,8 @@ use tidegauge::export::{
 };
 use tidegauge::kpi::{
     AggregateSpec, Amount, Declarations, Direction, Formula, KpiFigure, KpiSnapshot, KpiSpec,
-    MeasureSpec, OTHER, Operator, Quantity, SampleSpec, SeriesSnapshot, SliceSnapshot, SliceSpec,
-    Unit,
+    MeasureSpec, OTHER, Operator, Quantity, SampleSpec, SeriesSnapshot, Share, SliceSnapshot,
+    SliceSpec, Unit,
 };
 use tidegauge::objective::{ObjectiveSpec, Severity, State, Target, UnknownReason, Verdict};
 use tidegauge::window::WindowSpec;
@@ -108,6 +108,11 @@ fn declarations() -> Declarations {
                 },
                 unit: unit(of),
                 direction,
+                share: match id {
+                    "conversion_rate" => Some(Share::OfWindow),
+                    "click_rate" | "unsubscribe_per_delivered" => Some(Share::OfEarlier),
+                    _ => None,
+                },
                 sample: under.map(|of| SampleSpec { of, minimum: Decimal::from_int(500) }),
                 slices: vec![0, 1],
                 group: "email".to_owned(),

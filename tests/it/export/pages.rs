@@ -102,6 +102,34 @@ fn with_campaign(name: &str) -> Report {
 }
 
 #[test]
+fn figures_that_a_share_cannot_have_are_counted_and_still_shown() {
+    let site = fixture::site();
+    let kpi = site.declarations.kpis.iter().position(|kpi| kpi.id == "conversion_rate");
+    let (kpi, kpis) = (kpi.expect("a KPI"), site.declarations.kpis.len());
+    let mut report = fixture::story(&site, 0);
+    let snapshot = report.snapshot.as_mut().expect("a snapshot");
+    for (series, figure) in snapshot.slices[1].series.iter_mut().zip([-0.1, 1.5, 1.0]) {
+        series.kpis[kpi].as_mut().expect("a figure").value = figure;
+        series.kpis[kpis + kpi].as_mut().expect("a figure").value = figure;
+    }
+    // Of a share of what came earlier only what is below 0 is a fault.
+    let click_rate = site.declarations.kpis.iter().position(|kpi| kpi.id == "click_rate");
+    for (series, figure) in snapshot.slices[1].series.iter_mut().zip([-0.1, 1.5]) {
+        series.kpis[click_rate.expect("a KPI")].as_mut().expect("a figure").value = figure;
+    }
+    let page = Metrics::parse(&page(Some(&report), PageFormat::Text));
+    let counted = |kpi: &str, slice: &str| {
+        page.one("tidegauge_inconsistent_figures", &[("kpi", kpi), ("slice", slice)])
+    };
+    assert_eq!(counted("conversion_rate", "campaign"), Some(4.0));
+    assert_eq!(counted("conversion_rate", "all"), Some(0.0));
+    assert_eq!(counted("click_rate", "campaign"), Some(1.0));
+    assert_eq!(counted("page_views", "campaign"), None);
+    let newsletter = [("campaign", "Newsletter 14"), ("window", "1h")];
+    assert_eq!(page.one("tidegauge_conversion_rate_ratio", &newsletter), Some(1.5));
+}
+
+#[test]
 fn the_pages_are_as_they_were() {
     let report = fixture::story(&fixture::site(), 0);
     check_golden("metrics.txt", &page(Some(&report), PageFormat::Text));

@@ -244,11 +244,11 @@ impl Maker {
             69..71 => "email.dropped",
             71..73 => "email.deferred",
             73..85 => {
-                told.money = Some(self.money());
+                told.money = Some(self.money("-"));
                 "commerce.order_paid"
             }
             85..88 => {
-                told.money = Some(self.money());
+                told.money = Some(self.money(""));
                 "commerce.refunded"
             }
             88..92 => {
@@ -266,12 +266,13 @@ impl Maker {
         told
     }
 
-    fn money(&mut self) -> (String, &'static str) {
+    /// Some of it with that sign.
+    fn money(&mut self, sign: &str) -> (String, &'static str) {
         let currency = *self.random.pick(&["EUR", "EUR", "EUR", "USD", "USD", "JPY"]);
         let whole = self.random.between(0, 99_999);
         let value = match self.random.below(10) {
             0 => format!("{whole}.{:09}", self.random.below(1_000_000_000)),
-            1 => format!("-{whole}.5"),
+            1 => format!("{sign}{whole}.5"),
             _ => format!("{whole}.{:02}", self.random.below(100)),
         };
         (value, currency)
@@ -414,7 +415,7 @@ impl Maker {
         let told = self.told(at);
         let good = told.json();
         let (time, id) = (shown(at), self.next_id);
-        let value: Vec<u8> = match self.random.below(18) {
+        let value: Vec<u8> = match self.random.below(19) {
             0 => b"this is not json".to_vec(),
             1 => good[..good.len() / 2].into(),
             2 => b"{\"type\":\"email.opened\xff\"}".to_vec(),
@@ -439,10 +440,15 @@ impl Maker {
                 Told { kind: "email.list_size", key: None, count, ..told.clone() }.json().into()
             }
             15 => {
-                let count = Some("\"many\"".to_owned());
+                let count = *self.random.pick(&["\"many\"", "-500", "1000000000000.5"]);
+                let count = Some(count.to_owned());
                 Told { kind: "email.delivered", count, ..told.clone() }.json().into()
             }
-            16 => format!("[{good}, {{\"type\":\"email.opened\"}}]").into(),
+            16 => {
+                let money = Some(("-5".to_owned(), "EUR"));
+                Told { kind: "commerce.refunded", key: None, money, ..told.clone() }.json().into()
+            }
+            17 => format!("[{good}, {{\"type\":\"email.opened\"}}]").into(),
             _ => {
                 let draft = self.put_text(topics, topic, timestamp, &told.user, "");
                 return Draft { value: None, ..draft };

@@ -7,10 +7,13 @@ use serde_json::Value;
 
 use super::event::{DEPTH, RECORD_BYTES};
 use super::moment::{self, Micros, SECOND};
-use super::world::Form;
+use super::world::{Form, SIGNED};
 
 /// Billionths.
 pub(super) type Nanos = i128;
+
+/// The largest count.
+const MOST_COUNT: Nanos = 1_000_000_000_000 * 1_000_000_000;
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,6 +134,9 @@ fn canonical(json: &Value) -> Element {
     let money = match (text(json, "value"), text(json, "currency")) {
         (Some(value), Some(currency)) if currency.len() == 3 => {
             let value = nanos(&value).expect("makers write money in digits");
+            if value < 0 && kind != SIGNED {
+                return Element::Rejected("bad_number");
+            }
             Some((value, currency))
         }
         (Some(_), _) => return Element::Rejected("bad_currency"),
@@ -139,8 +145,8 @@ fn canonical(json: &Value) -> Element {
     let key = text(json, "key");
     let count = match text(json, "count").as_deref().map(nanos) {
         None => 1_000_000_000,
-        Some(Some(count)) => count,
-        Some(None) => return Element::Rejected("bad_number"),
+        Some(Some(count)) if (0..=MOST_COUNT).contains(&count) => count,
+        Some(_) => return Element::Rejected("bad_number"),
     };
     if kind == "email.list_size" && key.is_none() {
         return Element::Rejected("missing_key");

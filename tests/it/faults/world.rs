@@ -8,6 +8,9 @@ use super::moment::{MINUTE, SECOND};
 use crate::support::kafka::{Kafka, free_address};
 use crate::support::proxy::Proxy;
 
+/// The type whose amounts may be below 0: orders of this shop are also corrected.
+pub(super) const SIGNED: &str = "commerce.order_paid";
+
 /// What the records of a topic look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -90,6 +93,7 @@ impl World {
     pub(super) fn configuration(&self, instance: &str) -> String {
         format!(
             "instance = \"{instance}\"
+signed_types = [\"{SIGNED}\"]
 
 [kafka]
 brokers = \"{}\"
