@@ -13,7 +13,7 @@ mod text;
 mod view;
 
 pub use figures::export;
-pub use look::look;
+pub use look::{Extent, look};
 pub use reset::{Lost, Reset};
 pub use text::{losses, table};
 pub use view::{
