@@ -23,8 +23,8 @@ pub use view::{
 
 use std::sync::Arc;
 
+use crate::app::beginning::hash_key;
 use crate::app::engine::Engine;
-use crate::app::service::hash_key;
 use crate::config::Config;
 use crate::event::{EventTime, Span};
 use crate::kpi::Plan;
