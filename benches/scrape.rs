@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tidegauge::event::{Decimal, EventTime, Field, Span, Vocabulary};
-use tidegauge::export::{DeadLetterReport, PageFormat, ProcessUse, Report, Site, encode};
+use tidegauge::export::{
+    DeadLetterReport, OpenMetricsVersion, PageFormat, ProcessUse, Report, Site, encode,
+};
 use tidegauge::kpi::{
     AggregateSpec, Declarations, Direction, Formula, KpiFigure, KpiSnapshot, KpiSpec, MeasureSpec,
     Operator, Quantity, SeriesSnapshot, Share, SliceSnapshot, SliceSpec, Unit,
@@ -120,8 +122,8 @@ fn scrape(criterion: &mut Criterion) {
     for series in [10_000, 100_000] {
         let report = report(series);
         group.throughput(Throughput::Elements(series as u64));
-        for (name, format) in [("text", PageFormat::Text), ("openmetrics", PageFormat::OpenMetrics)]
-        {
+        let open_metrics = PageFormat::OpenMetrics(OpenMetricsVersion::One);
+        for (name, format) in [("text", PageFormat::Text), ("openmetrics", open_metrics)] {
             group.bench_with_input(BenchmarkId::new(name, series), &report, |bencher, report| {
                 let process = ProcessUse::default();
                 bencher.iter(|| black_box(encode(&site, Some(report), &[], process, format)));

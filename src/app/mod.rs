@@ -8,11 +8,13 @@
 //! embedded broker and simulated campaigns.
 
 mod backfill;
+mod beginning;
 mod checkpoints;
 mod clock;
 mod decoding;
 pub mod demo;
 mod engine;
+mod loading;
 mod memory;
 mod pipeline;
 mod roles;

@@ -4,11 +4,13 @@
 //! the configuration has not is dropped with a message; what is new starts empty.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::admit::SeenIds;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::engine::{Engine, Head};
+use crate::app::loading::Loading;
 use crate::checkpoint::{
     Directory, ListName, ListReader, OpenError, Recovered, StepReader, Writer,
 };
@@ -49,22 +51,24 @@ impl SavedStateError {
     }
 }
 
-/// Takes up the state of a directory, or begins one, and starts to keep it.
+/// Takes up the state of a directory, or begins one, and starts to keep it; tells
+/// `loading` how far it is.
 ///
 /// # Errors
-/// A directory that cannot be used, and a state that is damaged, newer, or of another
-/// hash key: nothing of it is taken then.
+/// A directory that cannot be used, a state that is damaged, newer, or of another hash
+/// key, and a loading that is to stop: nothing of it is taken then.
 pub(crate) fn take_up(
     path: &Path,
     spec: &StateSpec,
     engine: &mut Engine,
     declared: impl Fn(&str) -> bool,
     now: EventTime,
+    loading: &Arc<Loading>,
 ) -> Result<Checkpoints, SavedStateError> {
     let began = Instant::now();
     let mut directory = Directory::open(path, spec.version)?;
     engine.keep_ids_journal();
-    let Some(recovered) = directory.recover()? else {
+    let Some(mut recovered) = directory.recover()? else {
         tracing::info!(directory = %path.display(), "no state is saved yet: beginning with the topics");
         engine.keep_journal();
         let writer = Writer::start(Box::new(directory))?;
@@ -72,6 +76,9 @@ pub(crate) fn take_up(
         return Ok(Checkpoints::new(writer, spec.every, spec.events, 0, schema, true));
     };
     let (last, saved_at) = (recovered.sequence, recovered.saved_at);
+    loading.expect(recovered.total_bytes());
+    let told = Arc::clone(loading);
+    recovered.watch(Arc::new(move |bytes| told.read(bytes)));
     let loaded = load(path, recovered, engine, declared, now)?;
     engine.keep_journal();
     let changed = loaded == Loaded::OtherDeclarations;

@@ -82,6 +82,9 @@ pub enum OpenError {
         /// The directory.
         directory: PathBuf,
     },
+    /// Whoever watched the reading said that it is to stop.
+    #[error("reading the saved state was stopped")]
+    Stopped,
 }
 
 impl OpenError {

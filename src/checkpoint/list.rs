@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::error::OpenError;
 use super::files::{Files, OpenFile};
 use super::frame::CountedList;
+use super::recover::{Watch, tell};
 use super::step::ListName;
 use super::version::{FILE_HEADER, FileKind, Format};
 
@@ -54,6 +55,7 @@ pub struct ListReader {
     crc: crc32fast::Hasher,
     bytes: Vec<u8>,
     items: Vec<u64>,
+    watch: Option<Watch>,
 }
 
 impl ListReader {
@@ -70,6 +72,7 @@ impl ListReader {
             crc: crc32fast::Hasher::new(),
             bytes: Vec::new(),
             items: Vec::new(),
+            watch: None,
         };
         let path = reader.path();
         let file = reader.open()?;
@@ -112,6 +115,15 @@ impl ListReader {
         self.counted.items
     }
 
+    /// Bytes of its items.
+    pub(super) fn bytes(&self) -> u64 {
+        self.counted.items.saturating_mul(ITEM)
+    }
+
+    pub(super) fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
     /// Whether it has no items.
     pub fn is_empty(&self) -> bool {
         self.counted.items == 0
@@ -146,6 +158,7 @@ impl ListReader {
             source,
         })?;
         self.file = Some(file);
+        tell(self.watch.as_ref(), self.bytes.len() as u64)?;
         self.crc.update(&self.bytes);
         self.read += count;
         self.items.clear();

@@ -30,7 +30,7 @@ pub use directory::Directory;
 pub use error::OpenError;
 pub use home::{Home, Written};
 pub use list::ListReader;
-pub use recover::Recovered;
+pub use recover::{Recovered, Watch};
 pub use segment::{SavedStep, StepReader};
 pub use step::{ListAddition, ListName, Step};
 pub use version::{NEWEST, READABLE, WRITABLE};

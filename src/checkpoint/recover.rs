@@ -18,6 +18,16 @@ use super::step::ListName;
 use super::version::Format;
 use crate::event::EventTime;
 
+/// Told, by several readers at once, how many more bytes were read; false ends the
+/// reading with [`OpenError::Stopped`].
+pub type Watch = Arc<dyn Fn(u64) -> bool + Send + Sync>;
+
+/// Tells of bytes that were read.
+pub(super) fn tell(watch: Option<&Watch>, bytes: u64) -> Result<(), OpenError> {
+    let goes_on = watch.is_none_or(|watch| watch(bytes));
+    goes_on.then_some(()).ok_or(OpenError::Stopped)
+}
+
 /// The newest durable step and all that it rests on.
 pub struct Recovered {
     /// Of the newest durable step.
@@ -32,6 +42,21 @@ pub struct Recovered {
     pub lists: Vec<ListReader>,
     /// The version in which it was written.
     pub version: u32,
+}
+
+impl Recovered {
+    /// Bytes of all that is to be read.
+    pub fn total_bytes(&self) -> u64 {
+        self.steps.total_bytes() + self.lists.iter().map(ListReader::bytes).sum::<u64>()
+    }
+
+    /// Has `watch` told of everything that is read; reading ends where it says so.
+    pub fn watch(&mut self, watch: Watch) {
+        for list in &mut self.lists {
+            list.watch(Arc::clone(&watch));
+        }
+        self.steps.watch(watch);
+    }
 }
 
 /// What appending must know of what is there.

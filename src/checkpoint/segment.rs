@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::error::OpenError;
 use super::files::OpenFile;
 use super::frame::{self, FRAME_HEADER, FrameHeader, StepHeader};
+use super::recover::{Watch, tell};
 use super::version::{FILE_HEADER, FileKind, Format};
 use crate::event::EventTime;
 
@@ -206,13 +207,26 @@ pub struct StepReader {
     last: u64,
     body: Vec<u8>,
     schema: Option<Vec<u8>>,
+    watch: Option<Watch>,
 }
 
 impl StepReader {
     /// Segments in order, without a gap between them, up to the step `last`.
     pub(super) fn new(segments: VecDeque<Segment>, last: u64) -> StepReader {
         let next = segments.front().map_or(last + 1, |segment| segment.first);
-        StepReader { segments, offset: FILE_HEADER, next, last, body: Vec::new(), schema: None }
+        StepReader {
+            segments,
+            offset: FILE_HEADER,
+            next,
+            last,
+            body: Vec::new(),
+            schema: None,
+            watch: None,
+        }
+    }
+
+    pub(super) fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
     }
 
     /// Bytes of all that is to be read.
@@ -245,6 +259,7 @@ impl StepReader {
             return Err(damaged());
         }
         segment.read_body(&placed, &mut self.body)?;
+        tell(self.watch.as_ref(), placed.end() - placed.offset)?;
         let body = frame::decode(&header, &self.body).ok_or_else(damaged)?;
         if let Some(schema) = body.schema {
             self.schema = Some(schema.to_vec());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use tidegauge::app::SavedStateError;
-use tidegauge::app::stored::{self, Lost, Reset};
+use tidegauge::app::stored::{self, Extent, Lost, Reset};
 use tidegauge::config::{Config, parse_duration};
 use tidegauge::event::EventTime;
 
@@ -28,9 +28,11 @@ Examples:
   tidegauge state show --config tidegauge.toml
   tidegauge state show --directory /var/lib/tidegauge/a
   tidegauge state show --config tidegauge.toml --json | jq .checkpoint.age_seconds
+  tidegauge state show --directory /backup/a --all
 
 Everything saved, the ids left out, is read and its checksums are compared, so that
-damage is found. Exit code 0 also for a directory in which nothing is saved yet, 1 when
+damage is found; with --all the ids are as well, as a start would. The output says what
+was not looked at. Exit code 0 also for a directory in which nothing is saved yet, 1 when
 there is no such directory, or what is saved cannot be read.";
 
 const EXPORT_EXAMPLES: &str = "\
@@ -94,6 +96,9 @@ struct ShowArgs {
     /// As one JSON document.
     #[arg(long)]
     json: bool,
+    /// Read the ids too, by which copies are told: most of what is saved.
+    #[arg(long)]
+    all: bool,
 }
 
 /// The state of a configuration, or another one under its declarations.
@@ -172,7 +177,8 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
         // The arguments were refused without either.
         (None, None) => return Ok(()),
     };
-    let view = stored::look(&directory, tidegauge::app::now())?;
+    let extent = if args.all { Extent::Everything } else { Extent::WithoutIds };
+    let view = stored::look(&directory, extent, tidegauge::app::now())?;
     if args.json {
         print_line(&stored::json(&view))
     } else {

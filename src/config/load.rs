@@ -2,7 +2,9 @@
 //! touches a disk and asks this host for its name.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, FileType};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use super::files::{Files, matches};
@@ -20,11 +22,21 @@ const LARGEST: u64 = 16 << 20;
 
 impl Files for Disk {
     fn read(&self, path: &str) -> Result<String, String> {
-        let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-        if size > LARGEST {
-            return Err(format!("it has {size} bytes, more than a configuration can have"));
+        let says = |error: io::Error| error.to_string();
+        // Opening a pipe waits for whoever writes to it, and a device may never end.
+        let kind = fs::metadata(path).map_err(says)?.file_type();
+        if !kind.is_file() {
+            return Err(format!("it is {}, and only regular files are read", name(kind)));
         }
-        let bytes = fs::read(path).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(says)?;
+        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(says)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(format!(
+                "it has more than {} MiB, more than a configuration can have",
+                LARGEST >> 20
+            ));
+        }
         String::from_utf8(bytes)
             .map_err(|error| format!("byte {} is not UTF-8", error.utf8_error().valid_up_to() + 1))
     }
@@ -53,6 +65,19 @@ impl Files for Disk {
         }
         found.sort();
         Ok(found)
+    }
+}
+
+/// What a file is that is no regular one.
+fn name(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
     }
 }
 

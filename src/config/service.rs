@@ -1,7 +1,7 @@
 //! The sections that say how the service runs: `[duplicates]`, `[export]`, `[limits]`,
 //! `[log]`, `[run]`, `[state]`, `[time]`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::Secret;
@@ -49,7 +49,8 @@ pub(super) fn instance(root: &mut Table<'_>, world: &World<'_>) -> String {
 
 /// Reads `[export]`.
 pub(super) fn export(root: &mut Table<'_>) -> ExportSpec {
-    let mut spec = ExportSpec { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9184)) };
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 9184));
+    let mut spec = ExportSpec { listen, hosts: Vec::new() };
     let Some(mut table) = root.table("export") else { return spec };
     if let Some(value) = table.optional("listen") {
         let text = value.text();
@@ -62,8 +63,29 @@ pub(super) fn export(root: &mut Table<'_>) -> ExportSpec {
             None => {}
         }
     }
+    for value in table.optional("hosts").map(|list| list.one_or_more()).unwrap_or_default() {
+        let Some(name) = value.text() else { continue };
+        if is_host(&name) {
+            spec.hosts.push(name);
+        } else {
+            value.problem_with(
+                format!("`{}` is no name of a host", shown(&name)),
+                "write it as it stands in the address, without scheme, port or path, such as \"kpis.example.com\"",
+            );
+        }
+    }
     table.finish();
     spec
+}
+
+/// Whether it is a name or an address by which a host is asked for.
+fn is_host(name: &str) -> bool {
+    let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.chars().all(of_name),
+    }
 }
 
 /// Reads `[limits]`.

@@ -139,6 +139,9 @@ impl Default for StateSpec {
 pub struct ExportSpec {
     /// Default: `127.0.0.1:9184`.
     pub listen: SocketAddr,
+    /// The names under which it may be asked for, beside its own on the loopback;
+    /// default: none there, all elsewhere.
+    pub hosts: Vec<String>,
 }
 
 /// How logs look.

@@ -1,12 +1,13 @@
 //! `/metrics`, health, and the status page.
 //!
-//! In: a [`Report`] after each snapshot, over a watch channel, and the [`Site`] that
-//! stays. Out: pages over HTTP. Kept: the newest report, its encoded pages, when
+//! In: a [`Report`] after each snapshot, over a watch channel, how far the [`Loading`]
+//! before the first is, and the [`Site`] that stays. Out: pages over HTTP. Kept: the newest report, its encoded pages, when
 //! each verdict last changed, and a bounded history of the figures that the status
 //! page draws. Never done here: computing a figure or a verdict, or writing a
 //! metric name; those come from the snapshot and from [`crate::catalog`].
 
 mod format;
+mod loading;
 mod model;
 mod openmetrics;
 mod pages;
@@ -16,12 +17,13 @@ mod serve;
 mod site;
 mod status;
 
-pub use format::PageFormat;
+pub use format::{OpenMetricsVersion, PageFormat};
+pub use loading::{LoadedShare, Loading};
 pub use pages::encode;
 pub use process::ProcessUse;
 pub use report::{
     BackfillReport, DeadLetterReport, DuplicatesReport, NotReady, PartitionReport, Report,
     StateReport, TopicReport,
 };
-pub use serve::serve;
+pub use serve::{Hosts, Served, listen, serve};
 pub use site::Site;

@@ -33,7 +33,7 @@ pub fn encode(
                 let _ = encoder.encode_utf8(&[family.proto], &mut page);
             });
         }
-        PageFormat::OpenMetrics => {
+        PageFormat::OpenMetrics(_) => {
             model::visit(source, &mut |family| openmetrics::encode(&family, &mut page));
             page.push_str(openmetrics::END);
         }
@@ -68,7 +68,7 @@ impl PageCache {
     ) -> Bytes {
         let slot = match format {
             PageFormat::Text => &self.text,
-            PageFormat::OpenMetrics => &self.open_metrics,
+            PageFormat::OpenMetrics(_) => &self.open_metrics,
         };
         // A page is put in whole or not at all, so a panic elsewhere spoils nothing.
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);

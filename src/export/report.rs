@@ -187,6 +187,8 @@ pub struct DeadLetterReport {
 /// Why an instance is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NotReady {
+    /// The saved state is being read.
+    Loading,
     /// No snapshot yet: not every partition has been looked at.
     Starting,
     /// None of the declared topics exists.
@@ -211,7 +213,8 @@ pub enum NotReady {
 
 impl NotReady {
     /// All of them.
-    pub const ALL: [NotReady; 10] = [
+    pub const ALL: [NotReady; 11] = [
+        NotReady::Loading,
         NotReady::Starting,
         NotReady::NoTopic,
         NotReady::BrokerDown,
@@ -227,6 +230,7 @@ impl NotReady {
     /// The label value.
     pub const fn name(self) -> &'static str {
         match self {
+            NotReady::Loading => "loading",
             NotReady::Starting => "starting",
             NotReady::NoTopic => "no_topic",
             NotReady::BrokerDown => "broker_down",
@@ -243,6 +247,7 @@ impl NotReady {
     /// One sentence for an operator.
     pub const fn says(self) -> &'static str {
         match self {
+            NotReady::Loading => "the saved state is being read",
             NotReady::Starting => "not every partition has been looked at yet",
             NotReady::NoTopic => {
                 "none of the declared topics exists yet: create them, or correct their names"

@@ -97,6 +97,40 @@ fn a_missing_configuration_is_said_with_its_name() {
 }
 
 #[test]
+fn only_regular_files_are_read() {
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let pipe = at("pipe.toml");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo (Debian: coreutils)");
+    assert!(made.success());
+    std::fs::create_dir(at("folder.toml")).expect("a folder");
+    std::os::unix::fs::symlink("/dev/zero", at("device.toml")).expect("a link");
+    std::fs::write(at("large.toml"), vec![b' '; (16 << 20) + 1]).expect("a file");
+    let path = configuration(
+        &folder,
+        &format!(
+            "include = \"*.toml\"\n{SMALL}\n[kafka.properties]\n\
+             sasl.password = {{ file = \"pipe.toml\" }}\nssl.key.password = {{ file = \"/dev/zero\" }}\n"
+        ),
+    );
+    let regular = "only regular files are read";
+    check(
+        &["check", "--config", &path],
+        "",
+        2,
+        &[],
+        &[
+            &format!("{pipe}`: it is a pipe, and {regular}"),
+            &format!("{}`: it is a directory, and {regular}", at("folder.toml")),
+            &format!("{}`: it is a device, and {regular}", at("device.toml")),
+            &format!("`/dev/zero`: it is a device, and {regular}"),
+            "it has more than 16 MiB",
+        ],
+    );
+    check(&["check", "--config", &pipe], "", 2, &[], &[&pipe, "it is a pipe"]);
+}
+
+#[test]
 fn decode_prints_a_line_for_each_outcome() {
     let input = concat!(
         r#"{"id":"1","type":"email.opened","time":"2026-04-01T10:00:00Z","campaign":"spring"}"#,

@@ -30,6 +30,7 @@ mod recount_reduce;
 mod scenarios;
 mod service;
 mod spike;
+mod start;
 mod state_cli;
 mod state_fixture;
 mod support;

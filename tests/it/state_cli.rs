@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tidegauge::checkpoint::Directory;
+use tidegauge::app::Head;
+use tidegauge::checkpoint::{Directory, Home as _, ListAddition, ListName, Step};
 use tidegauge::event::{EventTime, Span};
 
 use crate::cli::{check, tidegauge};
@@ -20,9 +21,9 @@ use crate::support::process::wait_until;
 use crate::support::proxy::Proxy;
 
 /// A configuration file and the directory of its state, in a folder of their own.
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Place {
@@ -41,7 +42,7 @@ impl Place {
     }
 
     /// Without a broker.
-    fn alone() -> Place {
+    pub(crate) fn alone() -> Place {
         Place::new("127.0.0.1:9", "mail")
     }
 
@@ -65,7 +66,7 @@ impl Place {
     }
 
     #[track_caller]
-    fn show(&self) -> Value {
+    pub(crate) fn show(&self) -> Value {
         let output = tidegauge(&["state", "show", "--json", "--config", &self.config()], "");
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{error}");
@@ -74,19 +75,55 @@ impl Place {
 
     /// A state in which nothing was counted, which needs no broker.
     #[track_caller]
-    fn begin_a_state(&self) {
+    pub(crate) fn begin_a_state(&self) {
         self.check(&["reset", "--from", "1h"], 0, &["begins anew with the records since"], &[]);
     }
 
-    /// The one segment of such a state.
-    fn segment(&self) -> PathBuf {
-        let is_segment = |path: &PathBuf| path.to_string_lossy().contains("segment.");
+    /// Adds a step with so many ids to such a state.
+    pub(crate) fn remember(&self, ids: u64) {
+        let mut directory = Directory::open(&self.state(), None).expect("it is free");
+        let mut found = directory.recover().expect("it is whole").expect("a checkpoint");
+        let last = found.steps.next_step().expect("it is whole").expect("a step");
+        let family =
+            Head::decode(&found.head).expect("a head").ids_step.expect("ids are remembered");
+        let list = ListName { family, number: now().micros() / family };
+        let items = (0..ids).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let step = Step {
+            sequence: found.sequence + 1,
+            made_at: now(),
+            schema: last.schema.into(),
+            changes: last.changes.to_vec(),
+            head: found.head,
+            additions: vec![ListAddition { list, items }],
+            dropped: Vec::new(),
+            begins_cycle: false,
+        };
+        directory.append(&step).expect("it is written");
+    }
+
+    /// A file of the state whose name begins so.
+    fn file(&self, begins: &str) -> PathBuf {
+        let is_meant = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(begins))
+        };
         let mut files = fs::read_dir(self.state()).expect("a directory").flatten();
-        files.find_map(|entry| Some(entry.path()).filter(is_segment)).expect("a segment")
+        files.find_map(|entry| Some(entry.path()).filter(is_meant)).expect("a file")
     }
 
     fn change_segment(&self, change: impl FnOnce(&mut Vec<u8>)) {
-        let path = self.segment();
+        self.change("segment.", change);
+    }
+
+    /// Changes a bit of the last id of its list.
+    pub(crate) fn damage_ids(&self) {
+        self.change("list.", |bytes| {
+            let at = bytes.len() - 3;
+            bytes[at] ^= 0x10;
+        });
+    }
+
+    fn change(&self, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let path = self.file(file);
         let mut bytes = fs::read(&path).expect("a segment");
         change(&mut bytes);
         fs::write(path, bytes).expect("it is written");
@@ -311,6 +348,23 @@ fn a_damaged_state_can_only_be_removed() {
     place.check(&["show"], 1, &[], &["is damaged"]);
     place.check(&["reset", "--yes"], 0, &["removed from"], &[]);
     assert_eq!(place.files(), [""; 0]);
+}
+
+#[test]
+fn damaged_ids_are_found_by_whoever_looks_at_all_of_it() {
+    let place = Place::alone();
+    place.begin_a_state();
+    place.remember(1_000);
+    place.check(&["show"], 0, &["1,000 remembered, for 3d (not looked at: --all reads"], &[]);
+    place.check(&["show", "--all"], 0, &["1,000 remembered, for 3d\n"], &[]);
+    assert_eq!(place.show()["checkpoint"]["ids"]["looked_at"], false);
+    place.check(&["show", "--all", "--json"], 0, &[r#""looked_at":true"#], &[]);
+    place.damage_ids();
+    place.check(&["show"], 0, &["(not looked at: --all reads them too)"], &[]);
+    let says = ["the checksum of the 1000 items", "tidegauge state reset"];
+    place.check(&["show", "--all"], 1, &[], &says);
+    place.check(&["show", "--all", "--json"], 1, &[], &says);
+    check(&["run", "--config", &place.config()], "", 1, &[], &says);
 }
 
 #[test]

@@ -13,21 +13,53 @@ use crate::kpi::names_of_schema;
 /// How often to look again when an instance has written meanwhile.
 const TRIES: usize = 20;
 
-/// What is saved in a directory. Cost: everything saved but the ids is read once, so
-/// that damage is found.
+/// How much of what is saved is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything but the ids: of them only how many there are.
+    WithoutIds,
+    /// Everything that a start reads.
+    Everything,
+}
+
+/// What is saved in a directory. Cost: everything of the extent is read once, so that
+/// damage is found.
 ///
 /// # Errors
 /// No such directory, damage, or a version that this program does not read.
-pub fn look(path: &Path, now: EventTime) -> Result<StateView, SavedStateError> {
-    let (directory, found) = open(path)?;
-    let checkpoint = match found {
-        Some(mut found) => {
-            let head = head(path, &found)?;
-            Some(read(path, &mut found, &head, now, |_| Ok(()))?)
+pub fn look(path: &Path, extent: Extent, now: EventTime) -> Result<StateView, SavedStateError> {
+    let mut tries = 0;
+    loop {
+        let (directory, found) = open(path)?;
+        let Some(mut found) = found else { return Ok(view(&directory, None)) };
+        let head = head(path, &found)?;
+        let mut checkpoint = read(path, &mut found, &head, now, |_| Ok(()))?;
+        if extent == Extent::Everything {
+            match read_ids(&mut found.lists) {
+                Ok(()) => checkpoint.ids.iter_mut().for_each(|ids| ids.looked_at = true),
+                // An instance drops lists while they are looked at.
+                Err(_) if tries < TRIES && goes_on(path, found.sequence) => {
+                    tries += 1;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        None => None,
-    };
-    Ok(view(&directory, checkpoint))
+        return Ok(view(&directory, Some(checkpoint)));
+    }
+}
+
+/// Reads all ids, to see whether they are what was saved.
+fn read_ids(lists: &mut [ListReader]) -> Result<(), OpenError> {
+    for list in lists {
+        while list.next_items()?.is_some() {}
+    }
+    Ok(())
+}
+
+/// Whether an instance has saved something since a checkpoint.
+fn goes_on(path: &Path, sequence: u64) -> bool {
+    open(path).is_ok_and(|(_, found)| found.is_some_and(|found| found.sequence > sequence))
 }
 
 /// Opens a directory only to look at it, and finds the newest checkpoint.

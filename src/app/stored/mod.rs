@@ -13,7 +13,7 @@ mod text;
 mod view;
 
 pub use figures::export;
-pub use look::look;
+pub use look::{Extent, look};
 pub use reset::{Lost, Reset};
 pub use text::{losses, table};
 pub use view::{
@@ -23,8 +23,8 @@ pub use view::{
 
 use std::sync::Arc;
 
+use crate::app::beginning::hash_key;
 use crate::app::engine::Engine;
-use crate::app::service::hash_key;
 use crate::config::Config;
 use crate::event::{EventTime, Span};
 use crate::kpi::Plan;

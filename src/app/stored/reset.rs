@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::view::StateView;
-use super::{empty_engine, look};
+use super::{Extent, empty_engine, look};
 use crate::app::saved::SavedStateError;
 use crate::checkpoint::{Directory, Home, OpenError, Step};
 use crate::config::Config;
@@ -42,7 +42,7 @@ impl Reset {
         now: EventTime,
     ) -> Result<Reset, SavedStateError> {
         let directory = Directory::open(path, version)?;
-        let lost = match look(path, now) {
+        let lost = match look(path, Extent::WithoutIds, now) {
             Ok(view) if view.checkpoint.is_none() => Lost::Nothing,
             Ok(view) => Lost::State(Box::new(view)),
             Err(SavedStateError::Directory(error @ OpenError::Io { .. })) => {

@@ -29,7 +29,11 @@ pub fn table(view: &StateView) -> String {
     }
     let ids = of.ids.as_ref().map_or_else(
         || "none: copies are not told".to_owned(),
-        |ids| format!("{} remembered, for {}", grouped(ids.remembered), ids.horizon),
+        |ids| {
+            let looked_at =
+                if ids.looked_at { "" } else { " (not looked at: --all reads them too)" };
+            format!("{} remembered, for {}{looked_at}", grouped(ids.remembered), ids.horizon)
+        },
     );
     line(&mut text, "ids", &ids);
     for held in &of.held {

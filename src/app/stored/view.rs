@@ -65,6 +65,8 @@ pub struct IdsView {
     pub remembered: u64,
     /// For how long they are.
     pub horizon: String,
+    /// Whether they were read, to see that they are whole; the rest always is.
+    pub looked_at: bool,
 }
 
 /// One slice, and the measures that are held of it.
@@ -166,6 +168,7 @@ impl CheckpointView {
             ids: head.ids_step.map(|step| IdsView {
                 remembered: beside.ids,
                 horizon: Span::from_micros(step.saturating_mul(16)).to_string(),
+                looked_at: false,
             }),
             topics: topics?,
             held: beside

@@ -1,60 +1,94 @@
 //! The HTTP server: connections, their limits, and the task that follows reports.
 //!
-//! In: a bound listener, reports, a future that ends when the process stops. Out:
-//! responses. Why hyper under axum's router rather than `axum::serve`: a page that
+//! In: a bound listener, what is served, a future that ends when the process stops.
+//! Out: responses. Why hyper under axum's router rather than `axum::serve`: a page that
 //! an alert depends on needs timeouts and a bound on connections, which
 //! `axum::serve` does not have.
 
+mod hosts;
+mod places;
+mod progress;
 mod routes;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{Report, Site};
+use super::{Loading, Report, Site};
+pub use hosts::Hosts;
+use places::{Place, Places};
+use progress::{Answer, Watched};
 use routes::Pages;
 
-/// Connections at once; more wait in the listener's backlog.
-const CONNECTIONS: usize = 256;
-/// Longest wait for a request's head. It also ends idle connections, so it is
-/// longer than the usual minute between two scrapes.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Longest life of a connection, so that a client that reads nothing does not hold
-/// its place for ever.
-const CONNECTION_LIFE: Duration = Duration::from_secs(600);
+/// Connections that wait to be let in.
+const BACKLOG: u32 = 1_024;
+/// Bytes of an answer that the kernel keeps for one client, which doubles them; by itself
+/// it would keep megabytes for each that reads nothing.
+const SEND_BUFFER: u32 = 256 * 1024;
+/// How often a connection is looked at, whether it has had its time.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long open requests may take once their connection is to close.
 const CLOSING: Duration = Duration::from_secs(3);
 /// Bound on a request's head, in bytes.
 const HEAD_LIMIT: usize = 32 * 1024;
 
+/// What is served, and to whom.
+pub struct Served {
+    /// What stays the same.
+    pub site: Arc<Site>,
+    /// The newest report, `None` before the first.
+    pub reports: watch::Receiver<Option<Arc<Report>>>,
+    /// How far the saved state is read before the first report.
+    pub loading: Arc<Loading>,
+    /// The names under which it may be asked for.
+    pub hosts: Hosts,
+}
+
+/// Listens on an address: connections are taken from here on, and answered with
+/// [`serve`]. Within a runtime.
+///
+/// # Errors
+/// The address is taken, or not of this machine.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves `/metrics`, `/healthz`, `/readyz` and the status page on `listener`,
 /// until `shutdown` ends; open requests then have three seconds.
 ///
-/// `reports` holds the newest report, `None` before the first. Errors of single
-/// connections are not errors of the server; it returns an error only where the
-/// listener is unusable.
+/// Errors of single connections are not errors of the server; it returns an error only
+/// where the listener is unusable.
 pub async fn serve(
     listener: TcpListener,
-    reports: watch::Receiver<Option<Arc<Report>>>,
-    site: Arc<Site>,
+    served: Served,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     listener.local_addr()?;
-    let pages = Arc::new(Pages::new(site));
+    let Served { site, reports, loading, hosts } = served;
+    let pages = Arc::new(Pages::new(site, loading));
     let follower = tokio::spawn(follow(reports, Arc::clone(&pages)));
-    let router = routes::router(pages);
+    let router = routes::router(pages, hosts);
     let (close, closing) = watch::channel(());
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
@@ -65,11 +99,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, place)) => {
-                let connection = connection(stream, router.clone(), closing.clone());
-                connections.spawn(async move {
-                    connection.await;
-                    drop(place);
-                });
+                connections.spawn(connection(stream, place, router.clone(), closing.clone()));
             }
             Err(error) => {
                 // Out of file descriptors, or a client that left at once: both pass.
@@ -86,27 +116,44 @@ pub async fn serve(
     Ok(())
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+async fn accept(listener: &TcpListener, places: &Arc<Places>) -> io::Result<(TcpStream, Place)> {
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, places.take(peer.ip()).await))
 }
 
-async fn connection(stream: TcpStream, router: Router, mut closing: watch::Receiver<()>) {
+/// Serves one connection until either side has enough of it; what a client did wrong
+/// on it is no concern of the operator.
+async fn connection(
+    stream: TcpStream,
+    place: Place,
+    router: Router,
+    mut closing: watch::Receiver<()>,
+) {
+    let progress = &place.progress;
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request: Request<Incoming>| {
+        progress.asked();
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, Arc::clone(progress))))
+        }
+    });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Watched::new(stream, Arc::clone(progress))), service);
     tokio::pin!(connection);
-    tokio::select! {
-        // What a client did wrong on its connection is no concern of the operator.
-        _ = connection.as_mut() => return,
-        _ = closing.changed() => {}
-        () = sleep(CONNECTION_LIFE) => {}
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = place.leave.notified() => return,
+            _ = closing.changed() => break,
+            () = sleep(LOOK) => {
+                if progress.is_overdue() {
+                    return;
+                }
+            }
+        }
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(CLOSING, connection).await;

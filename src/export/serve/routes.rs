@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
+use super::Hosts;
 use crate::export::format::PageFormat;
+use crate::export::loading::{self, LoadedShare, Loading};
 use crate::export::pages::PageCache;
 use crate::export::status::{self, History, Status};
 use crate::export::{NotReady, Report, Site};
@@ -25,6 +28,15 @@ const STALLED_AFTER: Duration = Duration::from_secs(30);
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
+
+/// What a browser may do with an answer: nothing. The status page has one of its own.
+const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
+const MISDIRECTED: &str = "\
+This server is not known under the name that was asked for. On the machine itself ask
+for localhost or 127.0.0.1; let `[export] hosts` name what else it is called.
+";
 
 const PATHS: &str = "\
 No such page. There are:
@@ -40,6 +52,7 @@ No such page. There are:
 /// What the routes share.
 pub(super) struct Pages {
     site: Arc<Site>,
+    loading: Arc<Loading>,
     newest: Mutex<Newest>,
     history: Mutex<History>,
     cache: PageCache,
@@ -52,10 +65,11 @@ struct Newest {
 }
 
 impl Pages {
-    pub(super) fn new(site: Arc<Site>) -> Self {
+    pub(super) fn new(site: Arc<Site>, loading: Arc<Loading>) -> Self {
         let newest = Newest { report: None, since: Instant::now() };
         Pages {
             site,
+            loading,
             newest: Mutex::new(newest),
             history: Mutex::default(),
             cache: PageCache::default(),
@@ -82,27 +96,38 @@ impl Pages {
 
     /// What `show` makes of the data of the status page.
     fn status<T>(&self, show: impl FnOnce(&Status<'_>) -> T) -> T {
-        let (report, not_ready) = self.now();
+        let Now { report, not_ready, loading } = self.now();
         let history = self.history();
-        show(&Status::of(&self.site, report.as_deref(), &history, &not_ready))
+        show(&Status::of(&self.site, report.as_deref(), &history, &not_ready, loading))
     }
 
-    /// The newest report, and why the instance is not ready as of now.
-    fn now(&self) -> (Option<Arc<Report>>, Vec<NotReady>) {
+    fn now(&self) -> Now {
         let newest = self.newest();
-        let mut not_ready = match &newest.report {
-            Some(report) => report.not_ready.clone(),
-            None => vec![NotReady::Starting],
+        let loading = self.loading.share();
+        let mut not_ready = match (&newest.report, loading) {
+            (Some(report), _) => report.not_ready.clone(),
+            (None, Some(_)) => vec![NotReady::Loading],
+            (None, None) => vec![NotReady::Starting],
         };
         if newest.report.is_some() && newest.since.elapsed() > STALLED_AFTER {
             not_ready.push(NotReady::Stalled);
         }
-        (newest.report.clone(), not_ready)
+        Now { report: newest.report.clone(), not_ready, loading }
     }
 }
 
-/// The router over all paths.
-pub(super) fn router(pages: Arc<Pages>) -> Router {
+/// How the instance is at the moment of a request.
+struct Now {
+    /// The newest report.
+    report: Option<Arc<Report>>,
+    /// Why it is not ready.
+    not_ready: Vec<NotReady>,
+    /// How far the saved state is read, while it is.
+    loading: Option<LoadedShare>,
+}
+
+/// The router over all paths, for requests that come to one of `hosts`.
+pub(super) fn router(pages: Arc<Pages>, hosts: Hosts) -> Router {
     // A page is compressed anew for each scrape, and the best level takes several
     // times as long for a few per cent.
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
@@ -116,16 +141,33 @@ pub(super) fn router(pages: Arc<Pages>) -> Router {
         .fallback(not_found)
         .layer(compression)
         .with_state(pages)
+        .layer(from_fn_with_state(Arc::new(hosts), guard))
 }
 
-/// A response that nobody stores and no browser takes for something else.
-fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
-    let headers: [(HeaderName, &str); 3] = [
-        (header::CONTENT_TYPE, kind),
+/// Refuses what was meant for somebody else, and sees to it that no browser makes more
+/// of an answer than it is.
+async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+    let mut response = match hosts.admit(&request) {
+        true => next.run(request).await,
+        false => respond(StatusCode::MISDIRECTED_REQUEST, TEXT, MISDIRECTED),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (status, headers, body.into()).into_response()
+        (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+    (status, [(header::CONTENT_TYPE, kind)], body.into()).into_response()
 }
 
 fn accept(headers: &HeaderMap) -> String {
@@ -138,7 +180,7 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
     // A large page takes tens of milliseconds: too long for a thread that also has
     // to answer health checks.
     let page = tokio::task::spawn_blocking(move || {
-        let (report, not_ready) = pages.now();
+        let Now { report, not_ready, .. } = pages.now();
         pages.cache.get(&pages.site, report, not_ready, format)
     });
     match page.await {
@@ -155,14 +197,15 @@ async fn healthz() -> Response {
 }
 
 async fn readyz(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
-    let (report, reasons) = pages.now();
+    let Now { report, not_ready: reasons, loading, .. } = pages.now();
+    let says = |reason: &NotReady| loading::says(*reason, loading);
     let detail = |reason: &NotReady| report.as_ref().and_then(|report| report.detail(*reason));
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if accept(&headers).contains("application/json") {
         let listed: Vec<_> = reasons
             .iter()
             .map(|reason| {
-                let (name, says) = (reason.name(), reason.says());
+                let (name, says) = (reason.name(), says(reason));
                 serde_json::json!({ "reason": name, "says": says, "detail": detail(reason) })
             })
             .collect();
@@ -174,7 +217,7 @@ async fn readyz(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response
     }
     let line = |reason: &NotReady| {
         let detail = detail(reason).map_or_else(String::new, |detail| format!(": {detail}"));
-        format!("{}: {}{detail}\n", reason.name(), reason.says())
+        format!("{}: {}{detail}\n", reason.name(), says(reason))
     };
     let lines: String = reasons.iter().map(line).collect();
     respond(status, TEXT, lines)

@@ -1,5 +1,6 @@
 //! The data of the status page, as it goes out in JSON.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::pipeline::{
     self, BackfillStatus, DeadLetters, DuplicatesStatus, SliceStatus, StateStatus, TopicStatus,
 };
 use crate::event::EventTime;
+use crate::export::loading::{self, LoadedShare};
 use crate::export::{NotReady, Report, Site};
 use crate::kpi::{KpiIndex, SeriesSnapshot, SliceIndex, Unit};
 use crate::objective::{State, Target, Verdict};
@@ -61,7 +63,7 @@ impl Serialize for Moment {
 #[derive(Debug, Serialize)]
 pub(super) struct Reason {
     pub(super) reason: &'static str,
-    pub(super) says: &'static str,
+    pub(super) says: Cow<'static, str>,
     /// What else is known of it.
     pub(super) detail: Option<String>,
 }
@@ -161,19 +163,20 @@ fn some_state_name<S: serde::Serializer>(
 }
 
 impl<'a> Status<'a> {
-    /// Puts together what the page says of `report`; `not_ready` as of now.
+    /// Puts together what the page says of `report`; `not_ready` and `loading` as of now.
     pub(in crate::export) fn of(
         site: &'a Site,
         report: Option<&'a Report>,
         history: &History,
         not_ready: &[NotReady],
+        loading: Option<LoadedShare>,
     ) -> Self {
         let snapshot = report.and_then(|report| report.snapshot.as_deref());
         let verdicts = report.map_or(&[][..], |report| &report.verdicts);
         let count = |state| verdicts.iter().filter(|verdict| verdict.state == state).count();
         let reason = |it: &NotReady| Reason {
             reason: it.name(),
-            says: it.says(),
+            says: loading::says(*it, loading),
             detail: report.and_then(|report| report.detail(*it)),
         };
         let listed = report.map(|report| board::verdicts(site, report)).unwrap_or_default();

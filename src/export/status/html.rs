@@ -99,7 +99,7 @@ fn banner(status: &Status<'_>) -> String {
             format!(
                 "<li><b>{}:</b> {}{detail}</li>",
                 words(reason.reason),
-                text::escape(reason.says)
+                text::escape(&reason.says)
             )
         })
         .collect();

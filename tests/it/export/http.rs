@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidegauge::export::{NotReady, Report, serve};
+use tidegauge::export::{Hosts, Loading, NotReady, Report, Served, listen, serve};
 use tokio::sync::{oneshot, watch};
 
 use super::fixture;
@@ -22,6 +22,11 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(report: Option<Report>) -> Self {
+        Self::start_loading(report, Arc::default())
+    }
+
+    /// A server of an instance that loads its saved state.
+    pub(super) fn start_loading(report: Option<Report>, loading: Arc<Loading>) -> Self {
         let (reports, receiver) = watch::channel(report.map(Arc::new));
         let (stop, stopped) = oneshot::channel();
         let (tell, address) = std::sync::mpsc::channel();
@@ -31,12 +36,19 @@ impl Server {
                 .enable_all()
                 .build()?;
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-                let _ = tell.send(listener.local_addr()?);
+                let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+                let address = listener.local_addr()?;
+                let _ = tell.send(address);
+                let served = Served {
+                    site: Arc::new(fixture::site()),
+                    reports: receiver,
+                    loading,
+                    hosts: Hosts::new(address.ip(), &[]),
+                };
                 let shutdown = async {
                     let _ = stopped.await;
                 };
-                serve(listener, receiver, Arc::new(fixture::site()), shutdown).await
+                serve(listener, served, shutdown).await
             })
         });
         let address = address.recv().expect("the server listens");
@@ -45,12 +57,16 @@ impl Server {
         server
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Waits until the pages show the newest report.
     fn settle(&self) {
         let expected = self.reports.borrow().as_ref().map(|report| report.not_ready.is_empty());
         for _ in 0..500 {
-            let (status, ..) = self.get("/readyz", &[]);
-            let starting = self.get("/readyz", &[]).2.starts_with("starting");
+            let (status, _, text) = self.get("/readyz", &[]);
+            let starting = text.starts_with("starting") || text.starts_with("loading");
             let shown = (!starting).then_some(status == 200);
             if shown == expected {
                 return;
@@ -67,13 +83,19 @@ impl Server {
         path: &str,
         headers: &[&str],
     ) -> (u16, String, Vec<u8>) {
-        let mut stream = TcpStream::connect(self.address).expect("a connection");
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         for header in headers {
             head.push_str(header);
             head.push_str("\r\n");
         }
         head.push_str("\r\n");
+        self.exchange(&head)
+    }
+
+    /// The answer to a head.
+    fn exchange(&self, head: &str) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.write_all(head.as_bytes()).expect("the request is sent");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("the answer is read");
@@ -132,6 +154,96 @@ fn metrics_come_in_the_format_that_is_asked_for() {
         "{head}"
     );
     assert!(body.ends_with("\n# EOF\n"));
+}
+
+#[test]
+fn an_openmetrics_page_has_a_version_that_the_client_takes() {
+    let server = Server::start(Some(spring()));
+    let page = |accept: &str| {
+        let (_, head, body) = server.get("/metrics", &[&format!("Accept: {accept}")]);
+        let (_, kind) = head.split_once("content-type: ").expect("a content type");
+        (kind.lines().next().unwrap_or_default().to_owned(), body)
+    };
+    let (kind, draft) = page("application/openmetrics-text; version=0.0.1");
+    assert_eq!(kind, "application/openmetrics-text; version=0.0.1; charset=utf-8");
+    let (kind, one) = page(
+        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+    );
+    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(draft, one);
+}
+
+#[test]
+fn only_its_own_names_lead_to_a_server_on_the_loopback() {
+    let server = Server::start(Some(spring()));
+    let port = server.address.port();
+    let own = [format!("localhost:{port}"), format!("127.0.0.1:{port}"), "[::1]".to_owned()];
+    for path in ["/", "/metrics", "/healthz", "/readyz", "/api/status.json", "/nothing"] {
+        for host in &own {
+            let (status, ..) = server.exchange(&format!(
+                "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            ));
+            assert_eq!(status, if path == "/nothing" { 404 } else { 200 }, "{path} of {host}");
+        }
+        for names in [
+            format!("Host: evil.example:{port}"),
+            "Host: localhost.evil.example".to_owned(),
+            "Host: ".to_owned(),
+            "X-Host: localhost".to_owned(),
+            "Host: localhost\r\nHost: evil.example".to_owned(),
+        ] {
+            let head = format!("GET {path} HTTP/1.1\r\n{names}\r\nConnection: close\r\n\r\n");
+            let (status, _, body) = server.exchange(&head);
+            let body = String::from_utf8(body).expect("text");
+            assert_eq!(status, 421, "{path} of {names}");
+            assert!(body.contains("[export] hosts") && !body.contains("Spring"), "{body}");
+        }
+        let (status, ..) = server.exchange(&format!(
+            "GET http://evil.example{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        ));
+        assert_eq!(status, 421, "{path} in full");
+    }
+    assert_eq!(server.exchange("GET /healthz HTTP/1.0\r\n\r\n").0, 200);
+}
+
+#[test]
+fn every_answer_tells_browsers_to_make_nothing_more_of_it() {
+    let server = Server::start(Some(spring()));
+    let request = |method: &str, path: &str, host: &str| {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        let (status, head, _) = server.exchange(&head);
+        (status, head)
+    };
+    for (method, path, host, status) in [
+        ("GET", "/", "localhost", 200),
+        ("GET", "/metrics", "localhost", 200),
+        ("GET", "/healthz", "localhost", 200),
+        ("GET", "/readyz", "localhost", 200),
+        ("GET", "/api/status.json", "localhost", 200),
+        ("GET", "/api/status.html", "localhost", 200),
+        ("HEAD", "/metrics", "localhost", 200),
+        ("GET", "/nothing", "localhost", 404),
+        ("POST", "/metrics", "localhost", 405),
+        ("OPTIONS", "/", "localhost", 405),
+        ("GET", "/metrics", "evil.example", 421),
+    ] {
+        let (answered, head) = request(method, path, host);
+        assert_eq!(answered, status, "{method} {path}");
+        for header in [
+            "content-security-policy: default-src 'none';",
+            "x-content-type-options: nosniff",
+            "x-frame-options: sameorigin",
+            "referrer-policy: no-referrer",
+            "cross-origin-opener-policy: same-origin",
+            "cross-origin-resource-policy: same-origin",
+            "cache-control: no-store",
+        ] {
+            assert!(head.contains(header), "{method} {path} lacks {header}:\n{head}");
+        }
+        assert!(!head.contains("access-control-"), "{head}");
+    }
 }
 
 #[test]
@@ -197,6 +309,31 @@ fn readiness_says_why_not() {
     server.reports.send_replace(Some(Arc::new(spring())));
     server.settle();
     assert_eq!(server.get("/readyz", &[]), (200, server.get("/readyz", &[]).1, "ready\n".into()));
+}
+
+#[test]
+fn while_the_state_is_loaded_pages_say_how_far_it_is() {
+    let loading = Arc::new(Loading::default());
+    loading.begin();
+    let server = Server::start_loading(None, Arc::clone(&loading));
+    let says = |expected: &str| {
+        assert_eq!(server.get("/readyz", &[]).2, format!("loading: {expected}\n"));
+        let (status, _, body) = server.get("/readyz", &["Accept: application/json"]);
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!((status, &body["reasons"][0]["says"]), (503, &expected.into()));
+        assert!(server.get("/", &[]).2.contains(expected));
+        let (_, _, page) = server.get("/metrics", &[]);
+        assert!(page.contains("tidegauge_not_ready{reason=\"loading\"} 1"), "{page}");
+        assert!(page.contains("tidegauge_not_ready{reason=\"starting\"} 0"), "{page}");
+    };
+    says("the saved state is being read");
+    loading.expect(2_000_000_000);
+    loading.advance(300_000_000);
+    says("the saved state is being read: 300.0 of 2000.0 MB (15 %)");
+    loading.end();
+    assert!(server.get("/readyz", &[]).2.starts_with("starting: "));
+    server.reports.send_replace(Some(Arc::new(spring())));
+    server.settle();
 }
 
 #[test]

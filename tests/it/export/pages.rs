@@ -5,11 +5,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::{env, fs};
 
-use tidegauge::export::{PageFormat, ProcessUse, Report, encode};
+use tidegauge::export::{OpenMetricsVersion, PageFormat, ProcessUse, Report, encode};
 use tidegauge::kpi::Quantity;
 
 use super::fixture;
 use crate::support::instance::Metrics;
+
+const OPEN_METRICS: PageFormat = PageFormat::OpenMetrics(OpenMetricsVersion::One);
 
 const PROCESS: ProcessUse =
     ProcessUse { resident_bytes: Some(73_400_320), cpu_seconds: Some(12.5) };
@@ -133,7 +135,7 @@ fn figures_that_a_share_cannot_have_are_counted_and_still_shown() {
 fn the_pages_are_as_they_were() {
     let report = fixture::story(&fixture::site(), 0);
     check_golden("metrics.txt", &page(Some(&report), PageFormat::Text));
-    check_golden("openmetrics.txt", &page(Some(&report), PageFormat::OpenMetrics));
+    check_golden("openmetrics.txt", &page(Some(&report), OPEN_METRICS));
 }
 
 #[test]
@@ -146,8 +148,8 @@ fn promtool_accepts_the_text_page() {
 #[test]
 fn the_strict_parser_accepts_the_openmetrics_page() {
     let report = fixture::story(&fixture::site(), 0);
-    check_strict_parser(&page(Some(&report), PageFormat::OpenMetrics));
-    check_strict_parser(&page(None, PageFormat::OpenMetrics));
+    check_strict_parser(&page(Some(&report), OPEN_METRICS));
+    check_strict_parser(&page(None, OPEN_METRICS));
 }
 
 #[test]
@@ -170,7 +172,7 @@ fn any_campaign_name_is_a_label_value() {
         let label = format!("campaign=\"{escaped}\"");
         assert!(text.contains(&label), "{name:?} is not in the text page as {label:?}");
         check_promtool(&text);
-        let open_metrics = page(Some(&report), PageFormat::OpenMetrics);
+        let open_metrics = page(Some(&report), OPEN_METRICS);
         assert!(open_metrics.contains(&label), "{name:?} is not in the OpenMetrics page");
         check_strict_parser(&open_metrics);
     }
@@ -180,7 +182,7 @@ fn any_campaign_name_is_a_label_value() {
 fn control_characters_stay_as_they_are() {
     let report = with_campaign("bell\u{7} esc\u{1b} nul\u{0} del\u{7f} nel\u{85} ls\u{2028}");
     check_promtool(&page(Some(&report), PageFormat::Text));
-    check_strict_parser(&page(Some(&report), PageFormat::OpenMetrics));
+    check_strict_parser(&page(Some(&report), OPEN_METRICS));
 }
 
 #[test]
