@@ -116,7 +116,11 @@ impl Service {
 
         let declarations = Arc::new(config.declarations.clone());
         let objectives: Arc<[ObjectiveSpec]> = config.objectives.clone().into();
-        let plan = Arc::new(Plan::new(Arc::clone(&declarations), hash_key(config)));
+        let plan = Plan::new(Arc::clone(&declarations), hash_key(config));
+        let plan = Arc::new(match config.duplicates {
+            Some(_) => plan,
+            None => plan.counting_copies(),
+        });
         let topics = patterns(config)?;
         let mut engine = Engine::new(
             Arc::clone(&plan),
@@ -124,7 +128,9 @@ impl Service {
             config.duplicates,
             clock::now(),
         );
-        let mut settings = source_settings(config, topics.clone(), start);
+        let routes = Arc::new(routes(config, topics.clone(), &plan));
+        let mut settings = source_settings(config, topics, start);
+        settings.headers_of = routes.reading_headers();
         let checkpoints = match &config.state.directory {
             Some(path) => {
                 let declared = |topic: &str| settings.reads(topic);
@@ -133,7 +139,6 @@ impl Service {
             None => None,
         };
         settings.start = engine.start_from().map_or(start, StartAt::Time);
-        let routes = Arc::new(routes(config, topics, &plan));
         let backfill = match new {
             NewMeasures::FilledFromTopics => {
                 let decoder = RecordDecoder::new(Arc::clone(&plan), Arc::clone(&routes), false);
@@ -142,8 +147,13 @@ impl Service {
             NewMeasures::WithoutPast => None,
         };
         settings.resume = engine.resume_at();
+        let dead_letters = dead_letter_settings(config);
+        if dead_letters.is_some() {
+            // Each has the headers of its record, and any record may be refused.
+            settings.headers_of = settings.topics.clone();
+        }
         let (source, events) = kafka::start(settings, clock::now).map_err(ServiceError::Kafka)?;
-        let dead_letters = match dead_letter_settings(config) {
+        let dead_letters = match dead_letters {
             Some(settings) => Some(DeadLetters::start(settings).map_err(ServiceError::Kafka)?),
             None => None,
         };

@@ -50,6 +50,8 @@ struct Assigned {
     key: Key,
     /// The offset that is read next.
     position: i64,
+    /// Whether its records are taken with their headers.
+    headers: bool,
     /// Its place in the batch of that number.
     in_batch: (u64, u32),
     /// When its fetching began, or began anew.
@@ -63,11 +65,12 @@ struct Assigned {
 }
 
 impl Assigned {
-    fn new(key: Key, position: i64) -> Self {
+    fn new(key: Key, position: i64, headers: bool) -> Self {
         let now = Instant::now();
         Assigned {
             key,
             position,
+            headers,
             in_batch: (u64::MAX, 0),
             begun: now,
             ends_from: now + STALE_STATISTICS,
@@ -342,7 +345,10 @@ impl<C: Fn() -> EventTime> Reading<C> {
         }
         let known = timestamp.is_some_and(|timestamp| timestamp <= self.now);
         let parts = Parts { offset, timestamp, key: message.key(), value: message.payload() };
-        let headers = read_headers(message, &mut self.header_trouble_said);
+        let headers = match assigned.headers {
+            true => read_headers(message, &mut self.header_trouble_said),
+            false => Vec::new(),
+        };
         building.batch.push(assigned.in_batch.1, &parts, headers.into_iter(), known);
     }
 
