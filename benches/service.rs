@@ -1,13 +1,13 @@
 //! What an event costs the whole service, from a real Apache Kafka to its figures: the
 //! processor time of `tidegauge run`, divided by the events that it has read.
 //!
-//!     cargo bench --bench service [-- PROGRAM]
+//!     cargo bench --bench service [-- PROGRAM...]
 //!
 //! A topic of a million records of about 330 bytes, without headers, compressed with lz4,
 //! is read from its beginning into an empty state, with copies told apart and without.
 //! The time is that of all threads from the start until the service is ready, as Linux
-//! counts it, so that a busy machine does not change the figures much. With the path of
-//! another build as PROGRAM the two take turns, and the ratio of the medians is said.
+//! counts it, so that a busy machine does not change the figures much. With the paths of
+//! other builds all take turns, and the ratios to their medians are said.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,7 +60,7 @@ impl Running {
 
     fn wait_ready(&self) {
         let end = Instant::now() + Duration::from_secs(120);
-        while !self.get("/readyz").is_some_and(|(status, _)| status == 200) {
+        while self.get("/readyz").is_none_or(|(status, _)| status != 200) {
             assert!(Instant::now() < end, "not ready within two minutes");
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -112,8 +112,8 @@ fn main() {
     for (which, (name, _)) in DUPLICATES.iter().enumerate() {
         let medians: Vec<f64> = nanos.iter_mut().map(|of| median(&mut of[which])).collect();
         eprint!("an event, duplicates {name}: {:.0} ns", medians[0]);
-        if let Some(other) = medians.get(1) {
-            eprint!(", the other program {other:.0} ns, ratio {:.3}", medians[0] / other);
+        for (other, program) in medians.iter().zip(&programs).skip(1) {
+            eprint!("; {}: {other:.0} ns, ratio {:.3}", program.display(), medians[0] / other);
         }
         eprintln!();
     }

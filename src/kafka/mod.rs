@@ -19,6 +19,7 @@ mod events;
 mod gaps;
 mod lookup;
 mod mock;
+mod queue;
 mod reading;
 mod settings;
 mod shared;

@@ -62,8 +62,15 @@ impl<C: Fn() -> EventTime> Reading<C> {
     }
 
     fn assign(&self, wanted: &[(Key, i64)]) {
+        let lead_here = || {
+            for ((topic, partition), _) in wanted {
+                self.records.lead_here(topic, *partition);
+            }
+        };
         let assigned = listed(wanted).and_then(|list| {
+            lead_here();
             self.reader.incremental_assign(&list)?;
+            lead_here();
             if self.paused { self.reader.pause(&list) } else { Ok(()) }
         });
         if let Err(error) = assigned {
@@ -82,6 +89,9 @@ impl<C: Fn() -> EventTime> Reading<C> {
 
     /// What was fetched of these and not taken is thrown away.
     pub(super) fn fetch_anew(&mut self, wanted: &[(Key, i64)]) {
+        if wanted.is_empty() {
+            return;
+        }
         self.unassign(wanted);
         self.assign(wanted);
         for ((topic, partition), position) in wanted {
