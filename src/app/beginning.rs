@@ -92,13 +92,19 @@ impl Beginning {
     /// right, and defects.
     pub(super) fn run(self) -> Result<(), ServiceError> {
         let Beginning { config, declarations, objectives, start, new, .. } = self;
-        let plan = Arc::new(Plan::new(declarations, hash_key(&config)));
+        let plan = Plan::new(declarations, hash_key(&config));
+        let plan = Arc::new(match config.duplicates {
+            Some(_) => plan,
+            None => plan.counting_copies(),
+        });
         let topics = patterns(&config)?;
         let roles = TopicRoles::of(&config, &topics);
         let mut engine =
             Engine::new(Arc::clone(&plan), objectives, config.duplicates, clock::now())
                 .bound(roles);
-        let mut settings = source_settings(&config, topics.clone(), start);
+        let routes = Arc::new(routes(&config, topics.clone(), &plan));
+        let mut settings = source_settings(&config, topics, start);
+        settings.headers_of = routes.reading_headers();
         let checkpoints = match &config.state.directory {
             Some(path) => {
                 let declared = |topic: &str| settings.reads(topic);
@@ -114,7 +120,6 @@ impl Beginning {
         };
         self.loading.end();
         settings.start = engine.start_from().map_or(start, StartAt::Time);
-        let routes = Arc::new(routes(&config, topics, &plan));
         let backfill = match new {
             NewMeasures::FilledFromTopics => {
                 let decoder = RecordDecoder::new(Arc::clone(&plan), Arc::clone(&routes), false);
@@ -123,8 +128,13 @@ impl Beginning {
             NewMeasures::WithoutPast => None,
         };
         settings.resume = engine.resume_at();
+        let dead_letters = dead_letter_settings(&config);
+        if dead_letters.is_some() {
+            // Each has the headers of its record, and any record may be refused.
+            settings.headers_of = settings.topics.clone();
+        }
         let (source, events) = kafka::start(settings, clock::now).map_err(ServiceError::Kafka)?;
-        let dead_letters = match dead_letter_settings(&config) {
+        let dead_letters = match dead_letters {
             Some(settings) => Some(DeadLetters::start(settings).map_err(ServiceError::Kafka)?),
             None => None,
         };

@@ -18,6 +18,12 @@ impl Routes {
         Routes { bindings, limits }
     }
 
+    /// The topics whose formats look at headers.
+    pub fn reading_headers(&self) -> Vec<TopicPattern> {
+        let reading = self.bindings.iter().filter(|(_, format)| format.reads_headers());
+        reading.map(|(pattern, _)| pattern.clone()).collect()
+    }
+
     /// A decoder for a topic. The source only reads topics that a binding matches,
     /// so the last binding stands in for "none".
     pub fn decoder(&self, topic: &str) -> Decoder {

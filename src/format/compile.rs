@@ -23,6 +23,7 @@ struct Compiler<'s> {
     /// The record, then where each `each` path ended.
     levels: Vec<Place>,
     item: Option<Place>,
+    reads_headers: bool,
 }
 
 pub(super) fn compile(spec: &FormatSpec, vocabulary: &Vocabulary, wanted: &Wanted) -> plan::Format {
@@ -30,7 +31,8 @@ pub(super) fn compile(spec: &FormatSpec, vocabulary: &Vocabulary, wanted: &Wante
     let scope = trie.add_scope();
     let record = Place { scope, node: trie.scopes[0].root };
     let levels = vec![record];
-    let mut compiler = Compiler { trie, vocabulary, wanted, levels, item: None };
+    let mut compiler =
+        Compiler { trie, vocabulary, wanted, levels, item: None, reads_headers: false };
     let variants = spec.variants.iter().map(|variant| compiler.variant(variant)).collect();
     compiler.trie.finish();
     plan::Format {
@@ -38,6 +40,7 @@ pub(super) fn compile(spec: &FormatSpec, vocabulary: &Vocabulary, wanted: &Wante
         vocabulary: vocabulary.clone(),
         trie: compiler.trie,
         variants,
+        reads_headers: compiler.reads_headers,
     }
 }
 
@@ -179,7 +182,10 @@ impl Compiler<'_> {
     fn from(&mut self, from: &spec::From) -> plan::From {
         match from {
             spec::From::Path(path) => self.slot(path).map_or(plan::From::Nothing, plan::From::Slot),
-            spec::From::Header(name) => plan::From::Header(name.as_str().into()),
+            spec::From::Header(name) => {
+                self.reads_headers = true;
+                plan::From::Header(name.as_str().into())
+            }
             spec::From::Constant(text) => plan::From::Constant(text.as_str().into()),
             spec::From::Hash(parts) => {
                 let (needed, also) = (self.sources(&parts.needed), self.sources(&parts.also));

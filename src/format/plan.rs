@@ -16,6 +16,7 @@ pub struct Format {
     pub(super) vocabulary: Vocabulary,
     pub(super) trie: Trie,
     pub(super) variants: Vec<Variant>,
+    pub(super) reads_headers: bool,
 }
 
 impl Format {
@@ -28,6 +29,11 @@ impl Format {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it looks at a header of any record.
+    pub fn reads_headers(&self) -> bool {
+        self.reads_headers
     }
 
     /// The types that it knows.

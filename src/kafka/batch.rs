@@ -8,14 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use rdkafka::message::Timestamp;
 
 use crate::event::{EventTime, Header, RawRecord};
-
-/// When a record was written, where its timestamp can be used.
-pub(super) fn usable(timestamp: Timestamp) -> Option<EventTime> {
-    timestamp.to_millis().and_then(EventTime::of_record)
-}
 
 /// Records of one or more partitions, in the order in which they were read.
 #[derive(Debug, Default)]

@@ -21,6 +21,7 @@ mod gaps;
 mod lookup;
 mod mock;
 mod peek;
+mod queue;
 mod reading;
 mod settings;
 mod shared;

@@ -13,7 +13,6 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::batch::usable;
 use super::client::{self, Consumer, REQUEST_TIMEOUT};
 use super::settings::SourceSettings;
 use super::shared::Shared;
@@ -88,7 +87,7 @@ impl<'a> Peeker<'a> {
                     let of = seen.entry(message.partition()).or_default();
                     let is_below = message.offset() < place.below;
                     if is_below {
-                        let timestamp = usable(message.timestamp());
+                        let timestamp = message.timestamp().to_millis().and_then(EventTime::of_record);
                         of.push(Peeked { offset: message.offset(), timestamp });
                     }
                     if !is_below || of.len() >= place.most {

@@ -1,7 +1,7 @@
 //! The reading thread.
 //!
-//! It polls the consumer, copies records into batches and sends them, with everything
-//! else that happens, through one bounded channel. It does not poll while the channel
+//! It takes what is fetched, copies records into batches and sends them, with everything
+//! else that happens, through one bounded channel. It takes none while the channel
 //! is full: that is the back-pressure, and `queued.*` bounds what is fetched meanwhile.
 //! When that lasts, fetching is paused and only what is said beside the records is taken.
 //! Under own assignment no poll interval is enforced.
@@ -9,19 +9,20 @@
 mod assigning;
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use rdkafka::client::ClientContext as _;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::Message as _;
 
-use super::batch::{Buffers, Parts, RecordBatch, usable};
+use super::batch::{Buffers, Parts, RecordBatch};
 use super::client::{Consumer, EndReached, Told};
 use super::events::{PartitionEnd, SourceEvent};
+use super::queue::{FetchError, Record, RecordQueue, Taken};
 use super::settings::SourceSettings;
 use super::shared::{Holes, Key, MANY_HOLES, Note, Shared, lock};
 use crate::event::EventTime;
@@ -50,6 +51,8 @@ struct Assigned {
     key: Key,
     /// The offset that is read next.
     position: i64,
+    /// Whether its records are taken with their headers.
+    headers: bool,
     /// Its place in the batch of that number.
     in_batch: (u64, u32),
     /// When its fetching began, or began anew.
@@ -62,22 +65,27 @@ struct Assigned {
     /// that hold none.
     records: i64,
     holes: i64,
+    /// Its fetching failed. librdkafka before 2.13.2 counts the error among the records
+    /// taken (its issue 4844), and would leave one out after a pause.
+    astray: bool,
     /// Where it stood, and since when, when its end was last passed on.
     stood: (i64, Instant),
 }
 
 impl Assigned {
-    fn new(key: Key, position: i64) -> Self {
+    fn new(key: Key, position: i64, headers: bool) -> Self {
         let now = Instant::now();
         Assigned {
             key,
             position,
+            headers,
             in_batch: (u64::MAX, 0),
             begun: now,
             ends_from: now + STALE_STATISTICS,
             truncated: false,
             records: 0,
             holes: 0,
+            astray: false,
             stood: (position, now),
         }
     }
@@ -92,6 +100,7 @@ pub(super) struct Reading<C> {
     settings: Arc<SourceSettings>,
     shared: Arc<Shared>,
     reader: Arc<Consumer>,
+    records: Arc<RecordQueue>,
     clock: Arc<C>,
     noted: Receiver<Note>,
     events: Sender<SourceEvent>,
@@ -132,6 +141,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
         Reading {
             settings,
             shared,
+            records: Arc::new(RecordQueue::new(Arc::clone(&reader))),
             reader,
             clock,
             noted,
@@ -194,6 +204,19 @@ impl<C: Fn() -> EventTime> Reading<C> {
 
     /// Takes off the queue what is said while nothing is fetched.
     fn serve(&mut self) {
+        self.hear();
+        // Where fetching goes back, they say nothing.
+        drop(self.reader.client().context().take_ends_reached());
+    }
+
+    fn fetch_again(&mut self, topic: &str, partition: i32) {
+        if let Some(of) = self.find(topic, partition).map(|of| (of.key.clone(), of.position)) {
+            self.fetch_anew(&[of]);
+        }
+    }
+
+    /// Hears all that librdkafka has to say beside the records.
+    fn hear(&mut self) {
         let reader = Arc::clone(&self.reader);
         let context = reader.client().context();
         loop {
@@ -201,19 +224,13 @@ impl<C: Fn() -> EventTime> Reading<C> {
             let polled = reader.poll(Duration::ZERO);
             self.heed(context.take_told());
             match polled {
-                // Pausing has emptied the queue of records; were there one, it would be
-                // lost if it was not taken.
-                Some(Ok(message)) => self.take(&message),
+                // It was not led to the queue of the records, and would be lost.
+                Some(Ok(record)) => self.fetch_again(record.topic(), record.partition()),
                 Some(Err(error)) => self.take_error(&error),
                 None if served == context.served() => break,
                 None => {}
             }
-            if self.batch.as_ref().is_some_and(|b| b.batch.len() >= self.settings.batch_records) {
-                break;
-            }
         }
-        // Where fetching goes back, they say nothing.
-        drop(context.take_ends_reached());
     }
 
     fn send_batch(&mut self) -> Result<(), Over> {
@@ -228,45 +245,50 @@ impl<C: Fn() -> EventTime> Reading<C> {
 
     /// Takes records until the batch is full or there are none.
     fn poll(&mut self) -> Result<(), Over> {
-        let reader = Arc::clone(&self.reader);
-        let staged = reader.client().context().take_ends_reached();
+        let staged = self.reader.client().context().take_ends_reached();
         if !staged.is_empty() {
             self.ends_reached = staged;
         }
-        let mut wait = match &self.batch {
-            None => IDLE,
-            Some(building) => LINGER.saturating_sub(building.since.elapsed()),
-        };
-        for polled in 1_u32.. {
-            let served = reader.client().context().served();
-            let polled_now = reader.poll(wait);
-            self.heed(reader.client().context().take_told());
-            match polled_now {
-                Some(Ok(message)) => self.take(&message),
-                Some(Err(error)) => self.take_error(&error),
-                None => {
-                    // The queue was empty if no callback was served instead of a record:
-                    // all that was fetched before those ends were reached is taken.
-                    if served == reader.client().context().served() {
-                        self.apply_ends_reached();
-                    }
-                    break;
-                }
+        let records = Arc::clone(&self.records);
+        let mut taken = records.poll(Duration::ZERO);
+        let all = taken.all;
+        if taken.is_empty() {
+            let wait = match &self.batch {
+                None => IDLE,
+                Some(building) => LINGER.saturating_sub(building.since.elapsed()),
+            };
+            if !wait.is_zero() {
+                drop(taken);
+                taken = records.poll(wait);
             }
-            let Some(building) = &self.batch else { break };
-            let full = building.batch.len() >= self.settings.batch_records
-                || building.batch.byte_len() >= self.settings.batch_bytes;
-            if full {
-                return self.send_batch();
-            }
-            // The clock costs as much as the record.
-            if polled.is_multiple_of(32) {
-                break;
-            }
-            wait = Duration::from_millis(1);
+        }
+        // What was said before these were fetched is heeded before they are taken.
+        self.hear();
+        self.take_all(&taken)?;
+        drop(taken);
+        if all {
+            // All that was fetched before those ends were reached is taken.
+            self.apply_ends_reached();
         }
         let lingered = self.batch.as_ref().is_some_and(|b| b.since.elapsed() >= LINGER);
         if lingered { self.send_batch() } else { Ok(()) }
+    }
+
+    fn take_all(&mut self, taken: &Taken<'_>) -> Result<(), Over> {
+        for record in taken.records() {
+            match record {
+                Ok(record) => self.take(&record),
+                Err(error) => self.take_fetch_error(&error),
+            }
+            let full = self.batch.as_ref().is_some_and(|building| {
+                building.batch.len() >= self.settings.batch_records
+                    || building.batch.byte_len() >= self.settings.batch_bytes
+            });
+            if full {
+                self.send_batch()?;
+            }
+        }
+        Ok(())
     }
 
     fn heed(&mut self, told: Vec<Told>) {
@@ -308,7 +330,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
         self.assigned.get_mut(place)
     }
 
-    fn take(&mut self, message: &BorrowedMessage<'_>) {
+    fn take(&mut self, message: &Record<'_>) {
         let (topic, partition) = (message.topic(), message.partition());
         if !self.held.is_empty() && self.held.contains_key(topic) {
             return;
@@ -347,14 +369,28 @@ impl<C: Fn() -> EventTime> Reading<C> {
             self.shared.suspect_compaction(Holes { key, below: offset });
         }
         assigned.position = offset + 1;
-        let timestamp = usable(message.timestamp());
+        let timestamp = message.timestamp().and_then(EventTime::of_record);
         if timestamp.is_some_and(|timestamp| timestamp > self.now) {
             self.now = clock();
         }
         let known = timestamp.is_some_and(|timestamp| timestamp <= self.now);
-        let parts = Parts { offset, timestamp, key: message.key(), value: message.payload() };
-        let headers = read_headers(message, &mut self.header_trouble_said);
+        let parts = Parts { offset, timestamp, key: message.key(), value: message.value() };
+        let headers = match assigned.headers {
+            true => message.headers(&mut self.header_trouble_said),
+            false => Vec::new(),
+        };
         building.batch.push(assigned.in_batch.1, &parts, headers.into_iter(), known);
+    }
+
+    fn take_fetch_error(&mut self, failed: &FetchError) {
+        let error = KafkaError::Global(failed.code);
+        self.reader.client().context().error(error.clone(), &failed.reason);
+        self.take_error(&error);
+        if let Some((topic, partition)) = &failed.of
+            && let Some(assigned) = self.find(topic, *partition)
+        {
+            assigned.astray = true;
+        }
     }
 
     fn take_error(&mut self, error: &KafkaError) {
@@ -453,32 +489,13 @@ impl<C: Fn() -> EventTime> Reading<C> {
         if let Err(error) = done {
             tracing::warn!("reading could not be paused or resumed: {error}");
         }
-    }
-}
-
-/// The headers of a message. rdkafka panics on a header whose name is not UTF-8,
-/// which any producer may send: the record then goes on with the others.
-fn read_headers<'m>(
-    message: &'m BorrowedMessage<'_>,
-    said: &mut bool,
-) -> Vec<crate::event::Header<'m>> {
-    let Some(headers) = message.headers() else { return Vec::new() };
-    let mut read = Vec::with_capacity(headers.count());
-    for index in 0..headers.count() {
-        match catch_unwind(AssertUnwindSafe(|| headers.try_get(index))) {
-            Ok(Some(header)) => read.push((header.key, header.value)),
-            Ok(None) => {}
-            Err(_) if *said => {}
-            Err(_) => {
-                *said = true;
-                tracing::warn!(
-                    "a header of `{}` has a name that is not UTF-8 and is left out (said once)",
-                    message.topic()
-                );
-            }
+        if !wanted {
+            // A log that was cut is gone on with by the discovery.
+            let astray = self.assigned.iter().filter(|of| of.astray && !of.truncated);
+            let astray: Vec<_> = astray.map(|of| (of.key.clone(), of.position)).collect();
+            self.fetch_anew(&astray);
         }
     }
-    read
 }
 
 #[cfg(test)]

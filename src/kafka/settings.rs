@@ -23,6 +23,9 @@ pub struct SourceSettings {
     pub topics: Vec<TopicPattern>,
     /// Topics that no pattern matches, such as that of the dead letters.
     pub excluded_topics: Vec<String>,
+    /// Of which topics records are taken with their headers: to ask librdkafka for those
+    /// of a record costs an allocation, even if it has none.
+    pub headers_of: Vec<TopicPattern>,
     /// Where partitions begin that are there at the first look; later ones are read
     /// from their beginning.
     pub start: StartAt,
@@ -41,7 +44,7 @@ pub struct SourceSettings {
 }
 
 impl SourceSettings {
-    /// The usual sizes: batches of 1,000 records or 1 MiB, 16 of them waiting, a look
+    /// Records with their headers, and the usual sizes: batches of 1,000 records or 1 MiB, 16 of them waiting, a look
     /// for new partitions every 3 seconds.
     pub fn new(
         brokers: impl Into<String>,
@@ -53,6 +56,7 @@ impl SourceSettings {
             brokers: brokers.into(),
             group_id: group_id.into(),
             properties: BTreeMap::new(),
+            headers_of: topics.clone(),
             topics,
             excluded_topics: Vec::new(),
             start,
@@ -69,6 +73,11 @@ impl SourceSettings {
     pub(super) fn means(&self, pattern: &TopicPattern, topic: &str) -> bool {
         let named = matches!(pattern, TopicPattern::Exact(_));
         pattern.matches(topic) && (named || !self.excluded_topics.iter().any(|out| out == topic))
+    }
+
+    /// Whether records of a topic are taken with their headers.
+    pub(super) fn takes_headers_of(&self, topic: &str) -> bool {
+        self.headers_of.iter().any(|pattern| pattern.matches(topic))
     }
 
     /// Whether a topic is read if it exists.

@@ -1,8 +1,7 @@
 //! The ids that the brokers gave topics when they were created: the only thing that
 //! tells a topic from another one of the same name.
 //!
-//! rdkafka has no call for them; librdkafka has one since 2.3. Only this place and
-//! [`super::bootstrap`] speak to its C interface directly.
+//! rdkafka has no call for them; librdkafka has one since 2.3.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -60,7 +59,7 @@ fn is_silence(code: RDKafkaErrorCode) -> bool {
 }
 
 /// Frees what librdkafka gave when it goes out of scope.
-struct Owned<T> {
+pub(super) struct Owned<T> {
     pointer: NonNull<T>,
     free: unsafe extern "C" fn(*mut T),
 }
@@ -68,11 +67,11 @@ struct Owned<T> {
 impl<T> Owned<T> {
     /// `None` where librdkafka gave nothing. `free` must be the function that frees what
     /// the pointer points at, and nobody else may free it.
-    fn new(pointer: *mut T, free: unsafe extern "C" fn(*mut T)) -> Option<Self> {
+    pub(super) fn new(pointer: *mut T, free: unsafe extern "C" fn(*mut T)) -> Option<Self> {
         NonNull::new(pointer).map(|pointer| Owned { pointer, free })
     }
 
-    fn get(&self) -> *mut T {
+    pub(super) fn get(&self) -> *mut T {
         self.pointer.as_ptr()
     }
 }
@@ -95,7 +94,7 @@ fn failed(error: RDKafkaRespErr) -> KafkaResult<()> {
     if error.is_error() { Err(KafkaError::MetadataFetch(error.into())) } else { Ok(()) }
 }
 
-fn millis(duration: Duration) -> c_int {
+pub(super) fn millis(duration: Duration) -> c_int {
     c_int::try_from(duration.as_millis()).unwrap_or(c_int::MAX)
 }
 

@@ -40,7 +40,7 @@ pub struct EventBatch {
 /// One event that may count, whether or not it touches a cell.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark {
-    /// Stands for its source and id; `None` without an id.
+    /// Stands for its source and id; `None` without an id, and where every copy counts.
     pub fingerprint: Option<u64>,
     /// Its record's time; its own, if the record has none.
     pub seen_at: EventTime,
@@ -159,9 +159,9 @@ impl Plan {
         );
         if admission == Admission::Counted {
             self.touch_all(event, into);
-            let id = event.id.as_deref();
+            let id = self.id_key.as_ref().zip(event.id.as_deref());
             into.marks.push(Mark {
-                fingerprint: id.map(|id| self.id_key.hash_pair(&event.source, id)),
+                fingerprint: id.map(|(key, id)| key.hash_pair(&event.source, id)),
                 seen_at: record_time.unwrap_or(event.time),
                 is: Sighting::First,
                 touches: into.touches.len() as u32,

@@ -17,8 +17,8 @@ use crate::kpi::{AggregateSpec, Declarations, Filter, FilterTest, KpiIndex, Meas
 pub struct Plan {
     declarations: Arc<Declarations>,
     pub(super) key: HashKey,
-    /// Of the fingerprints by which copies are told.
-    pub(super) id_key: HashKey,
+    /// Of the fingerprints by which copies are told; `None` where every copy counts.
+    pub(super) id_key: Option<HashKey>,
     /// Seeds the hash of slice values, so that nobody can make them collide.
     pub(super) value_seed: u64,
     /// By type: the measures that some slice uses.
@@ -92,8 +92,13 @@ impl Plan {
             types.into_iter().for_each(|id| measures_of_type[id].push(index));
         }
         let value_seed = value_seed(&key);
-        let id_key = key.derived("event ids");
+        let id_key = Some(key.derived("event ids"));
         Plan { declarations, key, id_key, value_seed, measures_of_type, slices }
+    }
+
+    /// Makes no fingerprints of events: every copy counts.
+    pub fn counting_copies(self) -> Plan {
+        Plan { id_key: None, ..self }
     }
 
     /// What it was made from.

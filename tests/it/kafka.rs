@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::types::RDKafkaRespErr;
 
 use tidegauge::event::EventTime;
-use tidegauge::kafka::{DemoBroker, Folded, GapReason, SourceEvent, StartAt, start};
+use tidegauge::kafka::{DemoBroker, Folded, GapReason, SourceEvent, StartAt, TopicPattern, start};
 
 use crate::support::kafka::{Kafka, unique, wait_for};
 use crate::support::reading::{Reading, assert_filled, now, settings};
@@ -227,6 +227,32 @@ fn every_codec_is_read_with_headers_and_timestamps() {
         }
         source.close(Duration::from_secs(5));
     }
+}
+
+#[test]
+fn records_come_without_headers_where_nobody_asks_for_them() {
+    let kafka = Kafka::shared();
+    let (asked, other) = (kafka.topic("asked", 1, &[]), kafka.topic("other", 1, &[]));
+    let producer = kafka.producer(&[]);
+    for topic in [&asked, &other] {
+        let headers = [("trace", Some(&b"abc"[..]))];
+        producer.send(topic, None, Some(b"x"), &headers, Some(now())).expect("send");
+    }
+    producer.flush(Duration::from_secs(30)).expect("written");
+    let mut settings = settings(&kafka.bootstrap(), &[&asked, &other], StartAt::Beginning);
+    settings.headers_of = vec![TopicPattern::Exact(asked.clone())];
+    let (source, events) = start(settings, now).expect("start");
+    let mut read = 0;
+    while read < 2 {
+        let event = events.recv_timeout(Duration::from_secs(30)).expect("records");
+        let SourceEvent::Batch(batch) = event else { continue };
+        let lent = batch.headers();
+        for record in batch.records(&lent) {
+            assert_eq!(record.headers.len(), usize::from(record.topic == asked));
+            read += 1;
+        }
+    }
+    source.close(Duration::from_secs(5));
 }
 
 #[test]

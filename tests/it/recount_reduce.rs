@@ -1,8 +1,11 @@
 //! What happens to an event before it reaches a cell.
 
+use std::sync::Arc;
+
 use tidegauge::admit::{Admission, Sighting};
+use tidegauge::aggregate::HashKey;
 use tidegauge::event::EventTime;
-use tidegauge::kpi::{EventBatch, KpiSnapshot, Store};
+use tidegauge::kpi::{EventBatch, KpiSnapshot, Plan, Store};
 
 use crate::recount_model::{Act, MEASURES, declare, fold, slice, store};
 
@@ -113,6 +116,18 @@ fn a_fingerprint_is_of_source_and_id_and_of_nothing_else() {
         assert_ne!(one, fingerprint(source, Some(id), "spring"), "{source} {id}");
     }
     assert_eq!(fingerprint("mailer", None, "spring"), None);
+}
+
+#[test]
+fn where_every_copy_counts_nothing_has_a_fingerprint() {
+    let declarations = declare(vec![slice("all", &[], &[300], 1)]);
+    let plan = Plan::new(Arc::clone(&declarations), HashKey::from_bytes([7; 16])).counting_copies();
+    let act = sent("spring");
+    let mut event = act.event(&declarations.vocabulary);
+    event.id = Some("17".into());
+    let mut batch = EventBatch::default();
+    plan.reduce(&event, None, &mut batch);
+    assert_eq!(batch.marks()[0].fingerprint, None);
 }
 
 #[test]

@@ -166,8 +166,9 @@ fn bad_records() -> Vec<(Vec<u8>, &'static str, &'static str)> {
     ]
 }
 
-/// Of every record in a topic of dead letters: the header that names bad elements.
-fn elements_of_dead_letters(kafka: &Kafka, topic: &str) -> Vec<String> {
+/// Of every record in a topic of dead letters: a header, such as that which names bad
+/// elements.
+fn header_of_dead_letters(kafka: &Kafka, topic: &str, name: &str) -> Vec<String> {
     let consumer = kafka.consumer("reader");
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, 0, Offset::Beginning).expect("an offset");
@@ -181,8 +182,8 @@ fn elements_of_dead_letters(kafka: &Kafka, topic: &str) -> Vec<String> {
                 || {
                     let message = consumer.poll(Duration::from_millis(200))?.expect("a record");
                     let headers = message.headers().expect("headers");
-                    let elements = headers.iter().find(|header| header.key == "tidegauge.elements");
-                    let text = elements.and_then(|header| header.value).unwrap_or_default();
+                    let found = headers.iter().find(|header| header.key == name);
+                    let text = found.and_then(|header| header.value).unwrap_or_default();
                     Some(String::from_utf8_lossy(text).into_owned())
                 },
                 || "a dead letter".to_owned(),
@@ -259,7 +260,8 @@ fn every_bad_input_ends_in_a_named_outcome_and_the_rest_goes_on() {
     let (status, log) = instance.terminate();
     assert!(status.success(), "{status}\n{log}");
 
-    let letters = elements_of_dead_letters(kafka, &format!("{name}.dead"));
+    let elements = || header_of_dead_letters(kafka, &format!("{name}.dead"), "tidegauge.elements");
+    let letters = elements();
     assert_eq!(letters.len() as f64, refused);
     let mixed = letters.iter().find(|letter| letter.contains("500"));
     assert!(mixed.is_some(), "the record with one bad element names its index");
@@ -272,7 +274,52 @@ fn every_bad_input_ends_in_a_named_outcome_and_the_rest_goes_on() {
         (read == records).then_some(())
     });
     again.terminate();
-    assert_eq!(elements_of_dead_letters(kafka, &format!("{name}.dead")).len() as f64, refused);
+    assert_eq!(elements().len() as f64, refused);
+}
+
+#[test]
+fn headers_reach_the_formats_and_the_dead_letters() {
+    let kafka = Kafka::shared();
+    let name = unique("headers");
+    let (clouds, plain, dead) =
+        (format!("{name}.clouds"), format!("{name}.plain"), format!("{name}.dead"));
+    for topic in [&clouds, &plain, &dead] {
+        kafka.create_topic(topic, 1, &[]);
+    }
+    let producer = kafka.producer(&[]);
+    let time = now().to_string();
+    let binary = [
+        ("ce_specversion", Some(&b"1.0"[..])),
+        ("ce_id", Some(b"1")),
+        ("ce_source", Some(b"/shop")),
+        ("ce_type", Some(b"web.cta_clicked")),
+        ("ce_time", Some(time.as_bytes())),
+    ];
+    let value = br#"{"campaign":"spring"}"#;
+    producer.send(&clouds, None, Some(value), &binary, Some(now())).expect("sent");
+    let traced = [("trace", Some(&b"abc"[..]))];
+    producer.send(&plain, None, Some(b"no json"), &traced, Some(now())).expect("sent");
+    producer.flush(Duration::from_secs(30)).expect("all is written");
+
+    let topics = topic(&plain, "canonical") + &topic(&clouds, "cloudevents");
+    let with_letters = configuration(kafka, &name, "a", &topics, "");
+    let without = with_letters.replace(&format!("dead_letters = \"{dead}\""), "");
+    // Once records are committed, their dead letters count as written.
+    for configuration in [with_letters, without] {
+        let instance = Instance::start(&configuration);
+        instance.wait_metrics("both records", |metrics| {
+            let events = |topic: &str, outcome: &str| {
+                let labels = [("topic", topic), ("outcome", outcome)];
+                metrics.sum("tidegauge_ledger_events", &labels)
+            };
+            let refused = [("topic", plain.as_str()), ("reason", "not_json")];
+            let refused = metrics.sum("tidegauge_ledger_records", &refused);
+            ((events(&clouds, "counted"), refused) == (1.0, 1.0)).then_some(())
+        });
+        let (status, log) = instance.terminate();
+        assert!(status.success(), "{status}\n{log}");
+    }
+    assert_eq!(header_of_dead_letters(kafka, &dead, "trace"), ["abc"]);
 }
 
 #[test]

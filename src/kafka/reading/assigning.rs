@@ -48,7 +48,8 @@ impl<C: Fn() -> EventTime> Reading<C> {
             }
             let position = gap.as_ref().map_or(start.start_offset, |gap| gap.to_offset);
             wanted.push((key.clone(), position));
-            self.assigned.push(Assigned::new(key, position));
+            let headers = self.settings.takes_headers_of(&key.0);
+            self.assigned.push(Assigned::new(key, position, headers));
             self.send(SourceEvent::Partition(start))?;
             if let Some(gap) = gap {
                 warn_of(&gap);
@@ -61,8 +62,15 @@ impl<C: Fn() -> EventTime> Reading<C> {
     }
 
     fn assign(&self, wanted: &[(Key, i64)]) {
+        let lead_here = || {
+            for ((topic, partition), _) in wanted {
+                self.records.lead_here(topic, *partition);
+            }
+        };
         let assigned = listed(wanted).and_then(|list| {
+            lead_here();
             self.reader.incremental_assign(&list)?;
+            lead_here();
             if self.paused { self.reader.pause(&list) } else { Ok(()) }
         });
         if let Err(error) = assigned {
@@ -81,12 +89,15 @@ impl<C: Fn() -> EventTime> Reading<C> {
 
     /// What was fetched of these and not taken is thrown away.
     pub(super) fn fetch_anew(&mut self, wanted: &[(Key, i64)]) {
+        if wanted.is_empty() {
+            return;
+        }
         self.unassign(wanted);
         self.assign(wanted);
         for ((topic, partition), position) in wanted {
             if let Some(assigned) = self.find(topic, *partition) {
-                let in_batch = assigned.in_batch;
-                *assigned = Assigned { in_batch, ..Assigned::new(assigned.key.clone(), *position) };
+                let Assigned { ref key, headers, in_batch, .. } = *assigned;
+                *assigned = Assigned { in_batch, ..Assigned::new(key.clone(), *position, headers) };
             }
         }
         lock(&self.shared.truncated).retain(|cut| wanted.iter().all(|(key, _)| key != cut));

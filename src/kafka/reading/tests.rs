@@ -115,6 +115,27 @@ fn an_end_that_was_reached_before_fetching_began_anew_is_not_taken_however_late(
 }
 
 #[test]
+fn a_partition_whose_fetching_failed_goes_on_after_a_pause_where_it_stood() {
+    let (mut reading, _received) = at_100();
+    let begins_anew_after_a_pause = |reading: &mut Reading<Clock>| {
+        let begun = reading.assigned[0].begun;
+        reading.pause(true);
+        reading.pause(false);
+        assert_eq!(reading.assigned[0].position, 100);
+        reading.assigned[0].begun > begun
+    };
+    assert!(!begins_anew_after_a_pause(&mut reading));
+    let failed = FetchError {
+        code: RDKafkaErrorCode::Unknown,
+        reason: "the broker failed".to_owned(),
+        of: Some(("mail".to_owned(), 0)),
+    };
+    reading.take_fetch_error(&failed);
+    assert!(begins_anew_after_a_pause(&mut reading));
+    assert!(!begins_anew_after_a_pause(&mut reading), "once");
+}
+
+#[test]
 fn a_log_that_was_cut_before_fetching_began_anew_is_not_begun_again() {
     let (mut reading, _received) = at_100();
     let cut = |reading: &mut Reading<Clock>, after| {
