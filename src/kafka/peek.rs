@@ -87,7 +87,8 @@ impl<'a> Peeker<'a> {
                     let of = seen.entry(message.partition()).or_default();
                     let is_below = message.offset() < place.below;
                     if is_below {
-                        let timestamp = message.timestamp().to_millis().and_then(EventTime::of_record);
+                        let timestamp =
+                            message.timestamp().to_millis().and_then(EventTime::of_record);
                         of.push(Peeked { offset: message.offset(), timestamp });
                     }
                     if !is_below || of.len() >= place.most {

@@ -20,7 +20,8 @@ const CROWD: usize = 500;
 /// keeps for a client that reads nothing.
 fn large() -> Report {
     let mut report = fixture::story(&fixture::site(), 0);
-    let slice = &mut report.snapshot.as_mut().expect("a snapshot").slices[1];
+    let snapshot = Arc::make_mut(report.snapshot.as_mut().expect("a snapshot"));
+    let slice = &mut snapshot.slices[1];
     let first = slice.series[0].clone();
     slice.series = (0..6_000)
         .map(|number| {

@@ -109,7 +109,7 @@ fn figures_that_a_share_cannot_have_are_counted_and_still_shown() {
     let kpi = site.declarations.kpis.iter().position(|kpi| kpi.id == "conversion_rate");
     let (kpi, kpis) = (kpi.expect("a KPI"), site.declarations.kpis.len());
     let mut report = fixture::story(&site, 0);
-    let snapshot = report.snapshot.as_mut().expect("a snapshot");
+    let snapshot = Arc::make_mut(report.snapshot.as_mut().expect("a snapshot"));
     for (series, figure) in snapshot.slices[1].series.iter_mut().zip([-0.1, 1.5, 1.0]) {
         series.kpis[kpi].as_mut().expect("a figure").value = figure;
         series.kpis[kpis + kpi].as_mut().expect("a figure").value = figure;
