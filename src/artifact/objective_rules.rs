@@ -201,7 +201,7 @@ impl<'a> Subject<'a> {
         let mut matchers = format!("objective=\"{}\"", self.objective.id);
         let mut fills = String::new();
         for label in catalog::slice_labels(self.slice) {
-            matchers.push_str(&format!(",{label}=%q"));
+            matchers.push_str(&format!(",{label}=%+q"));
             fills.push_str(&format!(" $labels.{label}"));
         }
         (select(family, &matchers), fills)

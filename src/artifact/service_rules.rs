@@ -129,7 +129,7 @@ fn liveness() -> Vec<ServiceRule> {
 }
 
 const NOT_READY_TEXT: &str = "Its verdicts do not count meanwhile. Reasons: \
-    {{ range printf `$NOT_READY{job=%q,instance=%q} == 1` $labels.job $labels.instance \
+    {{ range printf `$NOT_READY{job=%+q,instance=%+q} == 1` $labels.job $labels.instance \
     | query }}{{ .Labels.reason }} {{ else }}not given {{ end }}(/readyz says more).";
 
 fn source() -> Vec<ServiceRule> {
@@ -259,7 +259,7 @@ const LOST_TEXT: &str = "In the last hour, on {{ printf `%.0f` $value }} of its 
     retention deleted them before they were read, or the topic was deleted and created again. \
     They are missing from the figures, and the coverage of the windows says so. Lost since the \
     state began, as far as offsets tell: {{ range printf \
-    `sum by (instance) ($LOST_RECORDS{job=%q,instance=%q,topic=%q})` $labels.job \
+    `sum by (instance) ($LOST_RECORDS{job=%+q,instance=%+q,topic=%+q})` $labels.job \
     $labels.instance $labels.topic | query }}{{ printf `%.0f` .Value }}{{ else }}unknown{{ end }}. \
     If the lag is high, read faster or keep the topic longer before more goes.";
 
@@ -385,5 +385,5 @@ fn figures() -> Vec<ServiceRule> {
 
 const COVERAGE_TEXT: &str = "Objectives on them are unknown until they fill, or until the topics \
     keep more history. Short of it: {{ range printf `max by (window) \
-    ($COVERAGE{slice=%q}) < 0.99` $labels.slice | query }}{{ .Labels.window }} at \
+    ($COVERAGE{slice=%+q}) < 0.99` $labels.slice | query }}{{ .Labels.window }} at \
     {{ .Value | humanizePercentage }}. {{ end }}";

@@ -21,11 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A page, made now, on which one campaign's spike objective stands as told.
 fn page(ready: bool, state: State, figure: f64) -> String {
     let not_ready = if ready { None } else { Some(NotReady::CatchingUp) };
-    let told = Told { not_ready, state, figure };
+    let told = Told { campaigns: &["spring".to_owned()], not_ready, state, figure };
     artifacts_page::page(&declarations(), &objectives(), told, now())
 }
 
-fn now() -> EventTime {
+pub(crate) fn now() -> EventTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     EventTime::from_millis(since.as_millis() as i64)
 }

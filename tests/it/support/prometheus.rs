@@ -17,6 +17,15 @@ use super::process::{Server, installed, wait_until};
 /// The labels of a series, by name.
 pub(crate) type Labels = BTreeMap<String, String>;
 
+/// An alert as Prometheus holds it, its texts rendered.
+#[derive(Debug, Clone)]
+pub(crate) struct ActiveAlert {
+    /// Its labels, the name among them.
+    pub(crate) labels: Labels,
+    /// Its texts.
+    pub(crate) annotations: Labels,
+}
+
 /// Where a program of Debian's package `prometheus` is.
 #[track_caller]
 pub(crate) fn program(name: &str) -> PathBuf {
@@ -145,6 +154,20 @@ impl PrometheusServer {
             },
             || format!("{expression} is {:?}\n{}", self.query(expression), self.server.log()),
         )
+    }
+
+    /// The alerts of a name that fire.
+    pub(crate) fn firing(&self, name: &str) -> Vec<ActiveAlert> {
+        let answer = self.get("/api/v1/alerts", &[]).unwrap_or_else(|error| panic!("{error}"));
+        let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
+        alerts
+            .iter()
+            .filter(|one| one["state"] == "firing" && one["labels"]["alertname"] == name)
+            .map(|one| ActiveAlert {
+                labels: labels(&one["labels"]),
+                annotations: labels(&one["annotations"]),
+            })
+            .collect()
     }
 
     /// Waits until every group of rules was evaluated after this call.
