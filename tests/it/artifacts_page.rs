@@ -88,11 +88,7 @@ fn series_values(
     told.campaigns.iter().map(String::as_str).chain(["autumn"]).map(of).collect()
 }
 
-fn slice_snapshot(
-    declarations: &Declarations,
-    told: Told<'_>,
-    slice: SliceIndex,
-) -> SliceSnapshot {
+fn slice_snapshot(declarations: &Declarations, told: Told<'_>, slice: SliceIndex) -> SliceSnapshot {
     let windows = declarations.slices[slice].windows.len();
     let measures = windows * declarations.measures_of_slice(slice).len();
     let kpis = windows * declarations.kpis_of_slice(slice).len();
@@ -125,8 +121,8 @@ fn verdicts(
             None => series_values(declarations, told, objective.slice),
         };
         for values in values {
-            let named = |value: &Box<str>| told.campaigns.iter().any(|told| **told == **value);
-            let told_of = index == 0 && values.first().is_some_and(named);
+            let campaign = values.first().map(AsRef::as_ref).unwrap_or_default();
+            let told_of = index == 0 && told.campaigns.iter().any(|told| told == campaign);
             let state = if told_of { told.state } else { State::Met };
             verdicts.push(Verdict {
                 objective: index,

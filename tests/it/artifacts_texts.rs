@@ -2,19 +2,18 @@
 //! called, in a real Prometheus and in promtool.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::time::Duration;
 
 use tidegauge::artifact;
 use tidegauge::kpi::label_of;
 use tidegauge::objective::State;
 
-use crate::artifacts::tool;
-use crate::artifacts_fixture::{declarations, objectives};
+use crate::artifacts::{promtool, written};
+use crate::artifacts_fixture::Made;
 use crate::artifacts_live::now;
 use crate::artifacts_page::{self, Told};
 use crate::support::http::MetricsPage;
-use crate::support::prometheus::{PrometheusServer, PrometheusSpec, program};
+use crate::support::prometheus::{PrometheusServer, PrometheusSpec};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -70,9 +69,10 @@ fn whatever_a_campaign_is_called_its_alert_says_figure_and_sample() {
     let campaigns = campaigns();
     let told =
         Told { campaigns: &campaigns, not_ready: None, state: State::Missed, figure: 0.0325 };
-    let page = artifacts_page::page(&declarations(), &objectives(), told, now());
+    let made = Made::new();
+    let page = artifacts_page::page(&made.declarations, &made.objectives, told, now());
     let page = MetricsPage::start(&page);
-    let rules = artifact::rules(&declarations(), &objectives());
+    let rules = artifact::rules(&made.inputs());
     let prometheus = PrometheusServer::start(PrometheusSpec {
         targets: &[page.address()],
         rules: Some(&rules[0].text),
@@ -114,9 +114,10 @@ fn whatever_a_campaign_is_called_its_alert_says_figure_and_sample() {
 #[test]
 fn whatever_an_objective_names_its_rules_pass_their_tests() {
     let folder = tempfile::tempdir().expect("a folder");
-    let literal = objectives().swap_remove(2);
+    let mut made = Made::new();
+    let literal = made.objectives.swap_remove(2);
     assert!(literal.is_literal());
-    let objectives: Vec<_> = NAMES
+    made.objectives = NAMES
         .iter()
         .enumerate()
         .map(|(number, name)| {
@@ -126,12 +127,6 @@ fn whatever_an_objective_names_its_rules_pass_their_tests() {
             objective
         })
         .collect();
-    let mut artifacts = artifact::rules(&declarations(), &objectives);
-    artifacts.extend(artifact::rule_tests(&declarations(), &objectives));
-    for artifact in &artifacts {
-        let path = folder.path().join(artifact.path.trim_start_matches("prometheus/"));
-        fs::write(path, &artifact.text).expect("the file can be written");
-    }
-    let tests = folder.path().join("tidegauge.rules.test.yml");
-    tool(&program("promtool"), &["test", "rules"], &tests);
+    let rules = written(&made.inputs(), folder.path());
+    promtool(&["test", "rules"], &rules.join("tidegauge.rules.test.yml"));
 }
