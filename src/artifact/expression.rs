@@ -91,14 +91,18 @@ impl Scope {
         self.named("up", if self.selects_on("job") { "" } else { "job=\"tidegauge\"" })
     }
 
+    /// Where labels are kept, the deployments that there are. Nothing says which ones
+    /// there should be: known are those that are scraped, and for a day those that were.
+    pub(super) fn known(&self) -> Option<String> {
+        let known =
+            || format!("present_over_time({}[1d]) or {}", self.all(&READY), self.up_of_job());
+        (!self.kept().is_empty()).then(known)
+    }
+
     /// One element where no series fulfils `condition`; where labels are kept, one for
-    /// each deployment of which that is true. Nothing says which ones there should be:
-    /// known are those that are scraped, and for a day those that were.
+    /// each known deployment of which that is true.
     pub(super) fn none(&self, condition: &str) -> String {
-        if self.kept().is_empty() {
-            return format!("absent({condition})");
-        }
-        let known = format!("present_over_time({}[1d]) or {}", self.all(&READY), self.up_of_job());
+        let Some(known) = self.known() else { return format!("absent({condition})") };
         format!(
             "{} unless {} ({condition})\nor\nabsent({known})",
             self.aggregate("count", "", &known),

@@ -91,7 +91,8 @@ fn scope_comment(scope: &Scope) -> String {
     let mut text = String::new();
     if !scope.kept().is_empty() {
         text.push_str(&format!(
-            "#\n# Deployments are told apart by: {}. Readiness of one says nothing of another.\n",
+            "#\n# Deployments are told apart by: {}. Readiness of one says nothing of another, and\n\
+             # one that is gone with its targets is forgotten after a day.\n",
             scope.kept().join(", ")
         ));
     }

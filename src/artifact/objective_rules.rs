@@ -275,10 +275,14 @@ fn missed_rule(subject: &Subject<'_>) -> Rule {
         objective.id
     ));
     let fired = scope.aggregate("max", &identity, &format!("\n    {alerts}\n  "));
+    let of_known = match scope.known() {
+        Some(known) => format!("\n  and {} ({known})", scope.on("")),
+        None => String::new(),
+    };
     Rule {
         alert: OBJECTIVE_MISSED,
         expr: format!(
-            "(\n  {missed} == 1\n)\nor\n(\n  {fired}\n  unless {} ({ready})\n)",
+            "(\n  {missed} == 1\n)\nor\n(\n  {fired}\n  unless {} ({ready}){of_known}\n)",
             scope.on("")
         ),
         hold: objective.hold,

@@ -25,8 +25,11 @@ struct ServiceRule {
     alert: &'static str,
     severity: Severity,
     hold: Span,
+    /// Of what a [`Scope`] gives: no family, aggregation or join by itself.
     expr: String,
+    /// A template; where deployments are told apart, what follows says which.
     summary: &'static str,
+    /// A template, in which [`filled`] knows some words that begin with `$`.
     description: &'static str,
 }
 
@@ -293,24 +296,22 @@ const LOST_TEXT: &str = "In the last hour, on {{ printf `%.0f` $value }} of its 
     If the lag is high, read faster or keep the topic longer before more goes.";
 
 fn ingest(scope: &Scope) -> Vec<ServiceRule> {
-    let of = |family: &Family, outcome: &str| scope.series(family, &format!("outcome{outcome}"));
+    let recent =
+        |family: &Family, outcome: &str| scope.series(family, &format!("outcome=\"{outcome}\""));
     let by_topic = |expr: &str| scope.aggregate("max", "topic", expr);
     let records = &catalog::RECENT_RECORDS;
     let events = &catalog::RECENT_EVENTS;
-    let decoded = of(events, "=\"decoded\"");
-    let out_of_time =
-        scope.aggregate("sum", "job, instance, topic", &of(events, "=~\"late|future\""));
-    let copies = format!(
-        "{} / {} {decoded}",
-        of(events, "=\"duplicate\""),
-        scope.on("job, instance, topic")
-    );
+    let decoded = recent(events, "decoded");
+    let late_or_future = scope.series(events, "outcome=~\"late|future\"");
+    let out_of_time = scope.aggregate("sum", "job, instance, topic", &late_or_future);
+    let same_topic = scope.on("job, instance, topic");
+    let copies = format!("{} / {same_topic} {decoded}", recent(events, "duplicate"));
     vec![
         ServiceRule {
             alert: "TidegaugeRecordsRejected",
             severity: Severity::Warning,
             hold: minutes(2),
-            expr: format!("{} > 0", by_topic(&of(records, "=\"rejected\""))),
+            expr: format!("{} > 0", by_topic(&recent(records, "rejected"))),
             summary: "Records of topic {{ $labels.topic }} are being rejected",
             description: "{{ printf \"%.0f\" $value }} in the last five minutes. The ledger of \
                           records names the reasons; $DEAD_LETTERS.",
@@ -319,7 +320,7 @@ fn ingest(scope: &Scope) -> Vec<ServiceRule> {
             alert: "TidegaugeEventsRejected",
             severity: Severity::Warning,
             hold: minutes(2),
-            expr: format!("{} > 0", by_topic(&of(events, "=\"rejected\""))),
+            expr: format!("{} > 0", by_topic(&recent(events, "rejected"))),
             summary: "Events of topic {{ $labels.topic }} are being rejected",
             description: "{{ printf \"%.0f\" $value }} in the last five minutes, in records whose \
                           other events count. The ledger of events names the reasons; \
@@ -329,7 +330,7 @@ fn ingest(scope: &Scope) -> Vec<ServiceRule> {
             alert: "TidegaugeUnknownTypes",
             severity: Severity::Low,
             hold: minutes(5),
-            expr: format!("{} > 0", by_topic(&of(events, "=\"unknown_type\""))),
+            expr: format!("{} > 0", by_topic(&recent(events, "unknown_type"))),
             summary: "Topic {{ $labels.topic }} sends event types that nobody knows",
             description: "{{ printf \"%.0f\" $value }} events in the last five minutes were \
                           passed over. Map their type in the format, or have the format ignore \
