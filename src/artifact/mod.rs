@@ -1,11 +1,11 @@
 //! Declarations in, files for Prometheus, Grafana and people out.
 //!
-//! Everything here is pure text made from the declared KPIs, slices and objectives
-//! and from the one table of metrics: alert rules, unit tests of those rules,
-//! dashboards and reference documents. The same declarations always give the same
-//! bytes, so that a test can hold a committed file against them. Nothing is read
-//! or written, and no metric name is spelled out: all of them come from
-//! [`crate::catalog`].
+//! Everything here is pure text made from the declared KPIs, slices and objectives,
+//! from what tells deployments apart, and from the one table of metrics: alert rules,
+//! unit tests of those rules, dashboards and reference documents. The same
+//! declarations always give the same bytes, so that a test can hold a committed file
+//! against them. Nothing is read or written, and no metric name is spelled out: all
+//! of them come from [`crate::catalog`].
 //!
 //! Why an own writer for rule files: they are read by people who are woken by
 //! them, so layout and comments matter, and the few shapes needed are a page of
@@ -17,15 +17,36 @@ mod objective_rules;
 mod reference;
 mod rule;
 mod rule_tests;
+mod scope;
 mod service_rules;
 mod words;
 
 pub use dashboard::dashboards;
 pub use reference::docs;
 pub use rule_tests::rule_tests;
+pub use scope::{Scope, ScopeFault};
 
+use crate::event::Span;
 use crate::kpi::Declarations;
 use crate::objective::ObjectiveSpec;
+
+/// What artifacts are made from.
+///
+/// The objectives' values must have been validated against the declarations, and the
+/// scope against their slices.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// What is computed.
+    pub declarations: &'a Declarations,
+    /// What is judged.
+    pub objectives: &'a [ObjectiveSpec],
+    /// What tells deployments apart in one Prometheus.
+    pub scope: &'a Scope,
+    /// The topic of refused records, if there is one.
+    pub dead_letters: Option<&'a str>,
+    /// How far figures may be behind: the longest of all topics.
+    pub stale_after: Span,
+}
 
 /// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,19 +69,17 @@ const RULES_HEADER: &str = "\
 # An objective's alert fires if any ready instance says `missed`. While no instance is
 # ready it stays as it is, through its own ALERTS series, so that a restart neither
 # resolves nor repeats it. Counts of what came in are those of the last five minutes.
-
 ";
 
 /// The Prometheus rule file: one alert for each objective, and those on the
 /// service itself.
-///
-/// The objectives' values must have been validated against `declarations`.
-pub fn rules(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Vec<Artifact> {
+pub fn rules(inputs: &Inputs<'_>) -> Vec<Artifact> {
     let mut text = String::from(RULES_HEADER);
-    text.push_str("groups:\n");
+    text.push_str(&scope_comment(inputs.scope));
+    text.push_str("\ngroups:\n");
     let groups = [
-        ("tidegauge-objectives", objective_rules::rules(declarations, objectives)),
-        ("tidegauge-service", service_rules::rules()),
+        ("tidegauge-objectives", objective_rules::rules(inputs)),
+        ("tidegauge-service", service_rules::rules(inputs)),
     ];
     for (name, rules) in groups.into_iter().filter(|(_, rules)| !rules.is_empty()) {
         rule::write_group(&mut text, name, &rules);
@@ -69,3 +88,20 @@ pub fn rules(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Vec<A
 }
 
 const RULES_PATH: &str = "prometheus/tidegauge.rules.yml";
+
+/// Says in a file of rules which deployments it speaks of.
+fn scope_comment(scope: &Scope) -> String {
+    let mut text = String::new();
+    if !scope.kept().is_empty() {
+        text.push_str(&format!(
+            "#\n# Deployments are told apart by: {}. Readiness of one says nothing of another, and\n\
+             # one that is gone with its targets is forgotten after a day.\n",
+            scope.kept().join(", ")
+        ));
+    }
+    if !scope.matchers().is_empty() {
+        let matchers: Vec<String> = scope.matchers().iter().map(ToString::to_string).collect();
+        text.push_str(&format!("#\n# Only series with: {}\n", matchers.join(", ")));
+    }
+    text
+}

@@ -2,11 +2,13 @@
 //!
 //! One alert for each objective and slice value, however many instances there are:
 //! verdicts of ready instances are joined by job and instance, and the worst counts.
+//! Where labels of the targets are kept, one alert for each of their values too.
 
-use super::expression::{identity, of_ready, ready, select};
+use super::expression::query;
 use super::rule::{Rule, template_of};
+use super::scope::Scope;
 use super::words::{self, Style};
-use super::{OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
+use super::{Inputs, OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
 use crate::catalog;
 use crate::event::Span;
 use crate::kpi::{Declarations, KpiSpec, Share, SliceSpec};
@@ -22,6 +24,10 @@ pub(super) struct Moment {
     pub(super) values: Vec<String>,
     /// The same, as they stand in an address.
     pub(super) escaped_values: Vec<String>,
+    /// What the place is followed by where deployments are told apart.
+    pub(super) whence: String,
+    /// The same, as variables of a dashboard.
+    pub(super) variables: String,
     /// The figure that is judged.
     pub(super) figure: String,
     /// The sample behind it; `None` where the KPI has none.
@@ -33,6 +39,7 @@ pub(super) struct Moment {
 /// One objective with what it refers to.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
+    pub(super) scope: &'a Scope,
     pub(super) declarations: &'a Declarations,
     pub(super) objective: &'a ObjectiveSpec,
     pub(super) kpi: &'a KpiSpec,
@@ -40,8 +47,10 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(declarations: &'a Declarations, objective: &'a ObjectiveSpec) -> Self {
+    pub(super) fn new(inputs: &Inputs<'a>, objective: &'a ObjectiveSpec) -> Self {
+        let declarations = inputs.declarations;
         Subject {
+            scope: inputs.scope,
             declarations,
             objective,
             kpi: &declarations.kpis[objective.kpi],
@@ -62,7 +71,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The labels that the rule adds; those of the expression stand beside them.
-    pub(super) fn labels(&self, severity: Severity) -> Vec<(&'static str, String)> {
+    pub(super) fn labels(&self, severity: Severity) -> Vec<(String, String)> {
         let mut labels = vec![
             ("objective", self.objective.id.clone()),
             ("kpi", self.kpi.id.clone()),
@@ -74,7 +83,8 @@ impl<'a> Subject<'a> {
         if !self.objective.serves.is_empty() {
             labels.push(("serves", self.objective.serves.clone()));
         }
-        labels
+        labels.extend(self.scope.fixed().map(|(label, value)| (label, value.to_owned())));
+        labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// The annotations of a miss. Everything from declarations passes `plain`,
@@ -86,7 +96,7 @@ impl<'a> Subject<'a> {
     ) -> Vec<(&'static str, String)> {
         let objective = self.objective;
         let target = words::target(objective.target, &self.style());
-        let place = words::place(self.slice, &moment.values);
+        let place = self.place(moment);
         let title = words::title(&self.kpi.id);
         let window = self.window();
         let figure = &moment.figure;
@@ -128,7 +138,7 @@ impl<'a> Subject<'a> {
         moment: &Moment,
         plain: fn(&str) -> String,
     ) -> Vec<(&'static str, String)> {
-        let place = words::place(self.slice, &moment.values);
+        let place = self.place(moment);
         let inconsistent = match self.kpi.share {
             Some(_) => " inconsistent: does the source send what the KPI is a share of?",
             None => "",
@@ -159,6 +169,10 @@ impl<'a> Subject<'a> {
         text
     }
 
+    fn place(&self, moment: &Moment) -> String {
+        words::place(self.slice, &moment.values) + &moment.whence
+    }
+
     fn links(&self, moment: &Moment, plain: fn(&str) -> String) -> Vec<(&'static str, String)> {
         let mut dashboard = format!(
             "/d/{}?var-window={}",
@@ -168,6 +182,7 @@ impl<'a> Subject<'a> {
         for (label, value) in catalog::slice_labels(self.slice).iter().zip(&moment.escaped_values) {
             dashboard.push_str(&format!("&var-{label}={value}"));
         }
+        dashboard.push_str(&moment.variables);
         let mut links = vec![("dashboard", dashboard)];
         links.extend(self.objective.runbook.as_ref().map(|url| ("runbook_url", plain(url))));
         links
@@ -193,41 +208,41 @@ impl<'a> Subject<'a> {
                 .iter()
                 .map(|label| format!("{{{{ {label} | urlquery }}}}"))
                 .collect(),
+            whence: self.scope.whence(),
+            variables: self.scope.variables(),
             figure,
             sample,
             reason: self.template_of_reason(),
         }
     }
 
-    /// A selector of a family's series for the alert's own slice value, as the
-    /// format of `printf`, and the labels that fill it.
-    fn selector_format(&self, family: &catalog::Family) -> (String, String) {
+    /// A family's series for the alert's own slice value, for a [`query`].
+    fn own_series(&self, family: &catalog::Family) -> String {
         let mut matchers = format!("objective=\"{}\"", self.objective.id);
-        let mut fills = String::new();
-        for label in catalog::slice_labels(self.slice) {
-            matchers.push_str(&format!(",{label}=%q"));
-            fills.push_str(&format!(" $labels.{label}"));
+        let own = self.scope.own(&catalog::slice_labels(self.slice).join(", "));
+        if !own.is_empty() {
+            matchers.push_str(&format!(",{own}"));
         }
-        (select(family, &matchers), fills)
+        self.scope.series(family, &matchers)
     }
 
     fn template_of_family(&self, family: &catalog::Family, worst: &str, style: &Style) -> String {
-        let (selector, fills) = self.selector_format(family);
+        let figure = format!("{worst}({})", self.scope.of_ready(&self.own_series(family)));
         format!(
-            "{{{{ with printf `{worst}({})`{fills} | query }}}}{{{{ . | first | value | {} }}}}{}\
+            "{{{{ with {} }}}}{{{{ . | first | value | {} }}}}{}\
              {{{{ else }}}}{NO_FIGURE}{{{{ end }}}}",
-            of_ready(&selector),
+            query(&figure),
             style.pipe(),
             style.tail(),
         )
     }
 
     fn template_of_reason(&self) -> String {
-        let (selector, fills) = self.selector_format(&catalog::OBJECTIVE_UNKNOWN);
+        let reason = format!("{} == 1", self.own_series(&catalog::OBJECTIVE_UNKNOWN));
         format!(
-            "{{{{ with printf `{} == 1`{fills} | query }}}}{{{{ . | first | label \"reason\" }}}}\
+            "{{{{ with {} }}}}{{{{ . | first | label \"reason\" }}}}\
              {{{{ else }}}}not given{{{{ end }}}}",
-            of_ready(&selector),
+            query(&self.scope.of_ready(&reason)),
         )
     }
 }
@@ -236,8 +251,8 @@ impl<'a> Subject<'a> {
 pub(super) const NO_FIGURE: &str = "not known at present";
 
 /// The rules of all objectives: those of misses, then those of what is unknown.
-pub(super) fn rules(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Vec<Rule> {
-    let subjects = || objectives.iter().map(|objective| Subject::new(declarations, objective));
+pub(super) fn rules(inputs: &Inputs<'_>) -> Vec<Rule> {
+    let subjects = || inputs.objectives.iter().map(|objective| Subject::new(inputs, objective));
     let missed = subjects().map(|subject| missed_rule(&subject));
     let unknown = subjects()
         .filter(|subject| subject.objective.is_literal())
@@ -250,19 +265,30 @@ fn state_matchers(objective: &ObjectiveSpec, state: State) -> String {
 }
 
 fn missed_rule(subject: &Subject<'_>) -> Rule {
-    let objective = subject.objective;
-    let by = identity(subject.slice);
-    let state = select(&catalog::OBJECTIVE_STATE, &state_matchers(objective, State::Missed));
-    let ready = ready();
-    let expr = format!(
-        "(\n  max by ({by}) (\n    {state}\n    and on (job, instance) ({ready})\n  ) == 1\n)\n\
-         or\n(\n  max by ({by}) (\n    ALERTS{{alertname=\"{OBJECTIVE_MISSED}\",\
-         objective=\"{}\",alertstate=\"firing\"}}\n  )\n  unless on () ({ready})\n)",
-        objective.id
+    let (objective, scope) = (subject.objective, subject.scope);
+    let identity = Scope::identity(subject.slice);
+    let state = scope.series(&catalog::OBJECTIVE_STATE, &state_matchers(objective, State::Missed));
+    let ready = scope.ready();
+    let missed = scope.aggregate(
+        "max",
+        &identity,
+        &format!("\n    {state}\n    and {} ({ready})\n  ", scope.on("job, instance")),
     );
+    let alerts = scope.alerts(&format!(
+        "alertname=\"{OBJECTIVE_MISSED}\",objective=\"{}\",alertstate=\"firing\"",
+        objective.id
+    ));
+    let fired = scope.aggregate("max", &identity, &format!("\n    {alerts}\n  "));
+    let of_known = match scope.known() {
+        Some(known) => format!("\n  and {} ({known})", scope.on("")),
+        None => String::new(),
+    };
     Rule {
         alert: OBJECTIVE_MISSED,
-        expr,
+        expr: format!(
+            "(\n  {missed} == 1\n)\nor\n(\n  {fired}\n  unless {} ({ready}){of_known}\n)",
+            scope.on("")
+        ),
         hold: objective.hold,
         keep_firing: objective.keep_firing,
         labels: subject.labels(objective.severity),
@@ -271,20 +297,22 @@ fn missed_rule(subject: &Subject<'_>) -> Rule {
 }
 
 fn unknown_rule(subject: &Subject<'_>) -> Rule {
-    let by = identity(subject.slice);
+    let scope = subject.scope;
     let state =
-        select(&catalog::OBJECTIVE_STATE, &state_matchers(subject.objective, State::Unknown));
-    let ready = ready();
-    let mut expr =
-        format!("min by ({by}) (\n  {state}\n  and on (job, instance) ({ready})\n) == 1");
+        scope.series(&catalog::OBJECTIVE_STATE, &state_matchers(subject.objective, State::Unknown));
+    let by = Scope::identity(subject.slice);
+    let of_ready = |series: &str| {
+        let on = scope.on("job, instance");
+        format!("\n  {series}\n  and {on} ({})\n", scope.ready())
+    };
+    let mut expr = format!("{} == 1", scope.aggregate("min", &by, &of_ready(&state)));
     // Nothing is wrong with a window that holds answers alone.
     if subject.kpi.share == Some(Share::OfEarlier) {
         let reason = UnknownReason::OutsideWindow.name();
         let matchers = format!("objective=\"{}\",reason=\"{reason}\"", subject.objective.id);
-        let outside = select(&catalog::OBJECTIVE_UNKNOWN, &matchers);
-        expr.push_str(&format!(
-            "\nunless\nmax by ({by}) (\n  {outside}\n  and on (job, instance) ({ready})\n) == 1"
-        ));
+        let outside = scope.series(&catalog::OBJECTIVE_UNKNOWN, &matchers);
+        let outside = scope.aggregate("max", &by, &of_ready(&outside));
+        expr.push_str(&format!("\nunless\n{outside} == 1"));
     }
     Rule {
         alert: OBJECTIVE_UNKNOWN,

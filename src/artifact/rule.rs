@@ -19,7 +19,7 @@ pub(super) struct Rule {
     /// How long the alert outlives its expression.
     pub(super) keep_firing: Span,
     /// Labels beside those of the expression. Plain text, no template.
-    pub(super) labels: Vec<(&'static str, String)>,
+    pub(super) labels: Vec<(String, String)>,
     /// Templates.
     pub(super) annotations: Vec<(&'static str, String)>,
 }

@@ -4,13 +4,16 @@
 //! that is met; a miss on an instance that is not ready; a restart of all instances
 //! in the midst of a miss; and for a literal objective a quarter of an hour of
 //! `unknown`, and as long of answers alone where the KPI is a share of what came earlier.
+//! Where labels of the targets are kept, all of that beside another deployment that is
+//! ready and where all is met.
 
 use std::fmt::Write;
 
+use super::expression::query_escape;
 use super::objective_rules::{Moment, NO_FIGURE, Subject, UNKNOWN_HOLD};
 use super::rule::{quoted, scalar};
 use super::words;
-use super::{Artifact, OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
+use super::{Artifact, Inputs, OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
 use crate::catalog::{self, Family, slice_labels};
 use crate::kpi::{Declarations, Share};
 use crate::objective::{ObjectiveSpec, Severity, State, Target, UnknownReason};
@@ -29,14 +32,15 @@ evaluation_interval: 1m
 
 ";
 
-/// The unit tests of [`super::rules`], to stand in the same folder.
-pub fn rule_tests(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Vec<Artifact> {
-    if objectives.is_empty() {
+/// The unit tests of [`super::rules`], to stand in the same folder; none without
+/// objectives, or where no value can be made up that the scope's patterns accept.
+pub fn rule_tests(inputs: &Inputs<'_>) -> Vec<Artifact> {
+    let Some(target) = inputs.scope.example().filter(|_| !inputs.objectives.is_empty()) else {
         return Vec::new();
-    }
+    };
     let mut text = format!("{HEADER}tests:\n");
-    for objective in objectives {
-        let case = Case::new(declarations, objective);
+    for objective in inputs.objectives {
+        let case = Case::new(inputs, objective, &target);
         case.one_of_two_misses(&mut text);
         case.only_an_unready_one_misses(&mut text);
         case.all_restart(&mut text);
@@ -52,6 +56,8 @@ pub fn rule_tests(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> 
 
 struct Case<'a> {
     subject: Subject<'a>,
+    /// Labels of the deployment that the tests are about.
+    target: &'a [(&'a str, String)],
     /// The slice values that the tests are about.
     values: Vec<String>,
     /// Minutes until a miss fires.
@@ -63,8 +69,12 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn new(declarations: &'a Declarations, objective: &'a ObjectiveSpec) -> Self {
-        let subject = Subject::new(declarations, objective);
+    fn new(
+        inputs: &Inputs<'a>,
+        objective: &'a ObjectiveSpec,
+        target: &'a [(&'a str, String)],
+    ) -> Self {
+        let subject = Subject::new(inputs, objective);
         let values = objective
             .selector
             .iter()
@@ -77,7 +87,7 @@ impl<'a> Case<'a> {
             Target::AtLeast(bound) => bound - bound.abs() / 2.0,
         };
         let (hold, keep) = (words::minutes(objective.hold), words::minutes(objective.keep_firing));
-        Case { subject, values, hold, keep, missing }
+        Case { subject, target, values, hold, keep, missing }
     }
 
     fn start(&self, text: &mut String, what: &str) {
@@ -85,7 +95,7 @@ impl<'a> Case<'a> {
         let _ = writeln!(text, "  - name: {}\n    interval: 1m\n    input_series:", scalar(&name));
     }
 
-    /// The samples of one series of one instance.
+    /// The samples of one series of one instance of the deployment.
     fn series(
         &self,
         text: &mut String,
@@ -95,8 +105,24 @@ impl<'a> Case<'a> {
         values: Option<&[String]>,
         samples: &str,
     ) {
+        self.series_of_target(text, family, (instance, self.target), own, values, samples);
+    }
+
+    fn series_of_target(
+        &self,
+        text: &mut String,
+        family: &Family,
+        (instance, target): (&str, &[(&str, String)]),
+        own: &[(&str, &str)],
+        values: Option<&[String]>,
+        samples: &str,
+    ) {
         let names = slice_labels(self.subject.slice);
         let mut labels = vec![("job", "tidegauge".to_owned()), ("instance", instance.to_owned())];
+        for (name, value) in target {
+            labels.retain(|(usual, _)| usual != name);
+            labels.push((name, value.clone()));
+        }
         labels.extend(own.iter().map(|&(name, value)| (name, value.to_owned())));
         if let Some(values) = values {
             let slice = self.subject.slice;
@@ -131,6 +157,26 @@ impl<'a> Case<'a> {
         self.series(text, &catalog::OBJECTIVE_STATE, instance, &own, Some(values), samples);
     }
 
+    /// Other deployments, each of which differs in one of the labels that are kept:
+    /// an instance of the same name is ready and misses nothing.
+    fn elsewhere(&self, text: &mut String, samples: &str) {
+        for (place, (label, _)) in self.target.iter().enumerate() {
+            if !self.subject.scope.kept().iter().any(|kept| kept == label) {
+                continue;
+            }
+            let mut target = self.target.to_vec();
+            target[place].1 = "elsewhere".to_owned();
+            let ready = format!("1+0{samples}");
+            let instance = ("a", target.as_slice());
+            self.series_of_target(text, &catalog::READY, instance, &[], None, &ready);
+            let own = [("state", State::Missed.name())];
+            let met = format!("0+0{samples}");
+            let values = Some(self.values.as_slice());
+            let family = &catalog::OBJECTIVE_STATE;
+            self.series_of_target(text, family, instance, &own, values, &met);
+        }
+    }
+
     /// The figure that misses and its sample, on one instance; `samples` writes a
     /// constant value over time.
     fn figures(&self, text: &mut String, instance: &str, samples: impl Fn(f64) -> String) {
@@ -154,6 +200,7 @@ impl<'a> Case<'a> {
             }
         }
         self.figures(text, "a", |value| format!("{value}+0{long}"));
+        self.elsewhere(text, &long);
         text.push_str("    alert_rule_test:\n");
         if self.hold > 0 {
             self.silent(text, OBJECTIVE_MISSED, self.hold - 1);
@@ -168,6 +215,7 @@ impl<'a> Case<'a> {
             self.ready(text, instance, &format!("{ready}+0{long}"));
             self.state(text, instance, State::Missed, &self.values, &format!("{missed}+0{long}"));
         }
+        self.elsewhere(text, &long);
         text.push_str("    alert_rule_test:\n");
         self.silent(text, OBJECTIVE_MISSED, self.hold + 5);
     }
@@ -186,6 +234,7 @@ impl<'a> Case<'a> {
         self.figures(text, "a", |value| {
             format!("{value}+0x{} stale _x9 {value}+0x{}", first + 10, last + 5)
         });
+        self.elsewhere(text, &format!("x{}", first + 25 + last));
         text.push_str("    alert_rule_test:\n");
         self.missed(text, first, true);
         self.missed(text, first + 10, false);
@@ -223,6 +272,7 @@ impl<'a> Case<'a> {
         let own = [("reason", reason.name())];
         let values = Some(self.values.as_slice());
         self.series(text, &catalog::OBJECTIVE_UNKNOWN, "a", &own, values, "1+0x30");
+        self.elsewhere(text, "x30");
         text.push_str("    alert_rule_test:\n");
     }
 
@@ -235,11 +285,25 @@ impl<'a> Case<'a> {
         Some(others)
     }
 
+    /// The labels that alerts say of where they are from.
+    fn told(&self) -> impl Iterator<Item = (&str, &str)> {
+        let told = self.subject.scope.told();
+        let is_told = move |name: &str| told.iter().any(|(label, _)| *label == name);
+        let target = self.target.iter().map(|(name, value)| (*name, value.as_str()));
+        target.filter(move |(name, _)| is_told(name))
+    }
+
     fn moment(&self, figure: bool) -> Moment {
+        let told = || self.told().filter(|(_, value)| !value.is_empty());
         let known = |text: String| if figure { text } else { NO_FIGURE.to_owned() };
         Moment {
             values: self.values.clone(),
             escaped_values: self.values.iter().map(|value| query_escape(value)).collect(),
+            whence: told().map(|(name, value)| format!(", {name} {value}")).collect(),
+            variables: self
+                .told()
+                .map(|(name, value)| format!("&var-{name}={}", query_escape(value)))
+                .collect(),
             figure: known(self.subject.style().show(self.missing)),
             sample: self.subject.sample_style().map(|style| known(style.show(SAMPLE))),
             reason: String::new(),
@@ -273,42 +337,19 @@ impl<'a> Case<'a> {
              - exp_labels:"
         );
         let mut labels = self.subject.labels(severity);
-        let names = slice_labels(self.subject.slice);
-        let fields = names.iter().map(String::as_str);
-        let of_slice: Vec<(&str, String)> = fields.zip(self.values.iter().cloned()).collect();
-        for (name, value) in labels.drain(..).chain(of_slice) {
+        labels
+            .extend(slice_labels(self.subject.slice).into_iter().zip(self.values.iter().cloned()));
+        for (name, value) in self.told() {
+            if !value.is_empty() && !labels.iter().any(|(label, _)| label == name) {
+                labels.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        for (name, value) in labels {
             let _ = writeln!(text, "              {name}: {}", scalar(&value));
         }
         text.push_str("            exp_annotations:\n");
         for (name, value) in annotations {
             let _ = writeln!(text, "              {name}: {}", scalar(value));
         }
-    }
-}
-
-/// As Go's `urlquery` writes it.
-fn query_escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b' ' => escaped.push('+'),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                escaped.push(char::from(byte));
-            }
-            byte => {
-                let _ = write!(escaped, "%{byte:02X}");
-            }
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::query_escape;
-
-    #[test]
-    fn addresses_are_escaped_as_the_templates_do() {
-        assert_eq!(query_escape("spring sale & more/ü"), "spring+sale+%26+more%2F%C3%BC");
     }
 }

@@ -3,8 +3,14 @@
 //!
 //! What comes in is judged by the last five minutes by record time, which is the same
 //! on every replica and after every restart; the ledgers themselves may leap.
+//!
+//! Selectors, aggregations and joins are asked of the [`Scope`], which keeps
+//! deployments apart that stand in one Prometheus.
 
+use super::Inputs;
+use super::expression::query;
 use super::rule::Rule;
+use super::scope::Scope;
 use crate::catalog::{self, Family};
 use crate::event::Span;
 use crate::objective::Severity;
@@ -12,73 +18,103 @@ use crate::objective::Severity;
 const MINUTE: i64 = 60;
 /// Of fewer events in five minutes a share says nothing.
 const FEW_EVENTS: u32 = 100;
-/// Figures older than this are called stale; verdicts are `unknown` from one minute.
-const STALE_SECONDS: i64 = 120;
+/// Figures are called stale when they are older by this than they may be: verdicts are
+/// `unknown` from there on.
+const STALE_BEYOND: i64 = MINUTE;
 
 struct ServiceRule {
     alert: &'static str,
     severity: Severity,
     hold: Span,
+    /// Of what a [`Scope`] gives: no family, aggregation or join by itself.
     expr: String,
+    /// A template; where deployments are told apart, what follows says which.
     summary: &'static str,
+    /// A template, in which [`filled`] knows some words that begin with `$`.
     description: &'static str,
 }
 
 /// All of them, the loudest first.
-pub(super) fn rules() -> Vec<Rule> {
-    [liveness(), source(), state(), ingest(), figures()]
+pub(super) fn rules(inputs: &Inputs<'_>) -> Vec<Rule> {
+    let scope = inputs.scope;
+    let stale_after = inputs.stale_after.secs() + STALE_BEYOND;
+    [
+        liveness(scope, stale_after),
+        source(scope),
+        topics(scope),
+        state(scope),
+        ingest(scope),
+        figures(scope),
+    ]
         .into_iter()
         .flatten()
-        .map(Rule::from)
+        .map(|rule| rule.made_for(inputs))
         .collect()
 }
 
-impl From<ServiceRule> for Rule {
-    fn from(rule: ServiceRule) -> Rule {
+impl ServiceRule {
+    fn made_for(self, inputs: &Inputs<'_>) -> Rule {
+        let scope = inputs.scope;
+        let severity = ("severity".to_owned(), self.severity.name().to_owned());
+        let fixed = scope.fixed().map(|(label, value)| (label.to_owned(), value.to_owned()));
+        let dashboard = format!("/d/{}", super::dashboard::PIPELINE_UID);
         Rule {
-            alert: rule.alert,
-            expr: rule.expr,
-            hold: rule.hold,
+            alert: self.alert,
+            expr: self.expr,
+            hold: self.hold,
             keep_firing: Span::ZERO,
-            labels: vec![("severity", rule.severity.name().to_owned())],
+            labels: std::iter::once(severity).chain(fixed).collect(),
             annotations: vec![
-                ("summary", rule.summary.to_owned()),
-                ("description", with_names(rule.description)),
-                ("dashboard", format!("/d/{}", super::dashboard::PIPELINE_UID)),
+                ("summary", self.summary.to_owned() + &scope.whence()),
+                ("description", filled(self.description, inputs)),
+                ("dashboard", dashboard + &scope.variables().replacen('&', "?", 1)),
             ],
         }
     }
 }
 
-/// Fills in the families that a text asks for when it is rendered.
-fn with_names(text: &str) -> String {
+/// Fills in what a text asks for when it is rendered, and what becomes of refused
+/// records.
+fn filled(text: &str, inputs: &Inputs<'_>) -> String {
+    let scope = inputs.scope;
+    let own = |family: &Family, labels: &str| scope.series(family, &scope.own(labels));
+    let not_ready = format!("{} == 1", own(&catalog::NOT_READY, "job, instance"));
+    let covered = scope.aggregate("max", "window", &own(&catalog::COVERAGE, "slice"));
+    let lost = own(&catalog::PARTITION_LOST, "job, instance, topic");
+    let kept = match inputs.dead_letters {
+        Some(topic) => {
+            format!("the topic {topic} holds the records with the reason in their headers")
+        }
+        None => "the records themselves are not kept, since no topic is declared for \
+                 `dead_letters`"
+            .to_owned(),
+    };
     [
-        ("$NOT_READY", &catalog::NOT_READY),
-        ("$COVERAGE", &catalog::COVERAGE),
-        ("$LOST_RECORDS", &catalog::PARTITION_LOST),
+        ("$NOT_READY", query(&not_ready)),
+        ("$COVERAGE_LOW", query(&format!("{covered} < 0.99"))),
+        ("$LOST_RECORDS", query(&scope.aggregate("sum", "instance", &lost))),
+        ("$DEAD_LETTERS", kept),
     ]
     .iter()
-    .fold(text.to_owned(), |text, (place, family)| text.replace(place, family.name))
+    .fold(text.to_owned(), |text, (place, filling)| text.replace(place, filling))
 }
 
 fn minutes(minutes: i64) -> Span {
     Span::from_secs(minutes * MINUTE)
 }
 
-fn name(family: &Family) -> &'static str {
-    family.name
-}
-
-fn liveness() -> Vec<ServiceRule> {
-    let ready = name(&catalog::READY);
-    let build = name(&catalog::BUILD_INFO);
-    let as_of = name(&catalog::AS_OF);
+fn liveness(scope: &Scope, stale_seconds: i64) -> Vec<ServiceRule> {
+    let ready = scope.all(&catalog::READY);
+    let build = scope.all(&catalog::BUILD_INFO);
+    let as_of = scope.all(&catalog::AS_OF);
+    let fingerprints =
+        scope.aggregate("count", "job, fingerprint", &scope.all(&catalog::CONFIG_INFO));
     vec![
         ServiceRule {
             alert: "TidegaugeNoInstanceReady",
             severity: Severity::Critical,
             hold: minutes(2),
-            expr: format!("absent({ready} == 1)"),
+            expr: scope.none(&format!("{ready} == 1")),
             summary: "No Tidegauge instance is ready",
             description: "No verdict counts until one is: alerts on objectives stay as they are, \
                           and new misses go unseen. Ask /readyz of each instance for the reason.",
@@ -87,11 +123,16 @@ fn liveness() -> Vec<ServiceRule> {
             alert: "TidegaugeKpisStale",
             severity: Severity::Critical,
             hold: minutes(1),
-            expr: format!("time() - max({as_of}) > {STALE_SECONDS}\nor\nabsent({as_of})"),
+            expr: format!(
+                "time() - {} > {stale_seconds}\nor\n{}",
+                scope.aggregate("max", "", &as_of),
+                scope.none(&as_of)
+            ),
             summary: "The KPIs are stale on every instance",
-            description: "The newest figures of any instance hold for a moment more than two \
-                          minutes ago, or there are none. They stay right for that moment. Look \
-                          at the lag by partition, and at whether the broker answers.",
+            description: "The newest figures of any instance hold for a moment more than a minute \
+                          further ago than any topic may be behind, or there are none. They stay \
+                          right for that moment. Look at the lag by partition, at open \
+                          transactions, and at whether the broker answers.",
         },
         ServiceRule {
             alert: "TidegaugeInstanceNotReady",
@@ -106,8 +147,10 @@ fn liveness() -> Vec<ServiceRule> {
             severity: Severity::Warning,
             hold: minutes(5),
             expr: format!(
-                "up == 0\nand on (job, instance) (present_over_time({build}[1d]) or \
-                 up{{job=\"tidegauge\"}})"
+                "{} == 0\nand {} (present_over_time({build}[1d]) or {})",
+                scope.named("up", ""),
+                scope.on("job, instance"),
+                scope.up_of_job()
             ),
             summary: "{{ $labels.instance }} cannot be scraped",
             description: "Prometheus has not reached this instance for five minutes. Alerts on \
@@ -117,10 +160,7 @@ fn liveness() -> Vec<ServiceRule> {
             alert: "TidegaugeConfigurationsDiffer",
             severity: Severity::Warning,
             hold: minutes(10),
-            expr: format!(
-                "count by (job) (count by (job, fingerprint) ({})) > 1",
-                name(&catalog::CONFIG_INFO)
-            ),
+            expr: format!("{} > 1", scope.aggregate("count", "job", &fingerprints)),
             summary: "Instances of {{ $labels.job }} run different declarations",
             description: "{{ $value }} fingerprints are in use, so replicas may answer \
                           differently. Roll the same configuration out to all of them.",
@@ -129,16 +169,16 @@ fn liveness() -> Vec<ServiceRule> {
 }
 
 const NOT_READY_TEXT: &str = "Its verdicts do not count meanwhile. Reasons: \
-    {{ range printf `$NOT_READY{job=%q,instance=%q} == 1` $labels.job $labels.instance \
-    | query }}{{ .Labels.reason }} {{ else }}not given {{ end }}(/readyz says more).";
+    {{ range $NOT_READY }}{{ .Labels.reason }} {{ else }}not given {{ end }}\
+    (/readyz says more).";
 
-fn source() -> Vec<ServiceRule> {
+fn source(scope: &Scope) -> Vec<ServiceRule> {
     vec![
         ServiceRule {
             alert: "TidegaugeBrokerDown",
             severity: Severity::Critical,
             hold: minutes(1),
-            expr: format!("{} == 0", name(&catalog::BROKERS_UP)),
+            expr: format!("{} == 0", scope.all(&catalog::BROKERS_UP)),
             summary: "{{ $labels.instance }} reaches no Kafka broker",
             description: "It keeps trying. Figures stay right for an older moment, and after a \
                           minute every objective is unknown on this instance.",
@@ -147,7 +187,7 @@ fn source() -> Vec<ServiceRule> {
             alert: "TidegaugeDeadLettersBlocked",
             severity: Severity::Critical,
             hold: minutes(1),
-            expr: format!("{} == 1", name(&catalog::DEAD_LETTERS_BLOCKED)),
+            expr: format!("{} == 1", scope.all(&catalog::DEAD_LETTERS_BLOCKED)),
             summary: "{{ $labels.instance }} has paused: the dead-letter topic refuses",
             description: "Rejected records cannot be kept, so nothing is read until they can. \
                           Does the dead-letter topic exist, and may this client write to it?",
@@ -156,7 +196,7 @@ fn source() -> Vec<ServiceRule> {
             alert: "TidegaugeMemoryFull",
             severity: Severity::Critical,
             hold: minutes(1),
-            expr: format!("{}{{reason=\"memory_full\"}} == 1", name(&catalog::NOT_READY)),
+            expr: format!("{} == 1", scope.series(&catalog::NOT_READY, "reason=\"memory_full\"")),
             summary: "{{ $labels.instance }} has paused: its memory is at the limit",
             description: "Nothing is read until there is room. Too many values have series of \
                           their own, or windows reach too far back: lower the caps or the windows, \
@@ -166,7 +206,10 @@ fn source() -> Vec<ServiceRule> {
             alert: "TidegaugeTopicMissing",
             severity: Severity::Warning,
             hold: minutes(1),
-            expr: format!("max by (topic) ({}) == 1", name(&catalog::TOPIC_MISSING)),
+            expr: format!(
+                "{} == 1",
+                scope.aggregate("max", "topic", &scope.all(&catalog::TOPIC_MISSING))
+            ),
             summary: "The declared topic {{ $labels.topic }} does not exist",
             description: "Nothing is counted from it, and nothing waits for it. Create it, or \
                           correct its name in the configuration.",
@@ -175,7 +218,7 @@ fn source() -> Vec<ServiceRule> {
             alert: "TidegaugeSnapshotIncomplete",
             severity: Severity::Warning,
             hold: minutes(1),
-            expr: format!("{} == 0", name(&catalog::COMPLETE)),
+            expr: format!("{} == 0", scope.all(&catalog::COMPLETE)),
             summary: "{{ $labels.instance }} cannot read some partition",
             description: "A partition has been unreadable for more than a minute, so every \
                           objective is unknown on this instance. Which one: see the frontier and \
@@ -184,22 +227,74 @@ fn source() -> Vec<ServiceRule> {
     ]
 }
 
+fn topics(scope: &Scope) -> Vec<ServiceRule> {
+    let least = |labels: &str, family: &Family| scope.aggregate("min", labels, &scope.all(family));
+    let may_be = scope.aggregate("max", "topic", &scope.all(&catalog::TOPIC_STALE_AFTER));
+    let on = scope.on("topic");
+    vec![
+        ServiceRule {
+            alert: "TidegaugeTopicStale",
+            severity: Severity::Warning,
+            hold: minutes(1),
+            expr: format!("{} > {on} {may_be}", least("topic", &catalog::TOPIC_BEHIND)),
+            summary: "Topic {{ $labels.topic }} is behind by {{ $value | humanizeDuration }}",
+            description: "That is further than its `stale_after` on every instance, so that \
+                          objectives that rest on it are unknown. Is it read, is it read fast \
+                          enough, does a transaction hold it back? See the lag, the frontier and \
+                          the open transactions by partition.",
+        },
+        ServiceRule {
+            alert: "TidegaugeOpenTransaction",
+            severity: Severity::Warning,
+            hold: Span::ZERO,
+            expr: format!(
+                "{} > {on} group_left () {may_be}",
+                least("topic, partition", &catalog::OPEN_TRANSACTION)
+            ),
+            summary: "An open transaction holds back partition {{ $labels.partition }} of topic \
+                      {{ $labels.topic }}",
+            description: "Nothing behind it can be read for {{ $value | humanizeDuration }}, longer \
+                          than the topic may be behind. Which producer writes to it, and does it \
+                          still live? The brokers abort the transaction of one that has crashed \
+                          after its `transaction.timeout.ms`; kafka-transactions.sh lists and \
+                          aborts those that hang. A sink that commits more rarely than the topic's \
+                          `stale_after` needs a longer one.",
+        },
+        ServiceRule {
+            alert: "TidegaugeTopicCompacted",
+            severity: Severity::Low,
+            hold: minutes(5),
+            expr: format!(
+                "{} == 1",
+                scope.aggregate("max", "topic", &scope.all(&catalog::TOPIC_COMPACTED))
+            ),
+            summary: "Figures are added up over topic {{ $labels.topic }}, whose log is compacted",
+            description: "The brokers keep the newest record of each key only: what was not read \
+                          before is missing, and another instance may say something else. Use \
+                          levels (`last`) over such a topic, or set its cleanup.policy to delete.",
+        },
+    ]
+}
+
 /// Where a count is higher than an hour ago. `increase` alone would not see a series
 /// that begins above 0, nor one that rose while nothing was scraped.
-fn grew_within_an_hour(family: &Family) -> String {
-    let name = family.name;
+fn grew_within_an_hour(scope: &Scope, family: &Family) -> String {
+    let count = scope.all(family);
     format!(
-        "increase({name}[1h]) > 0\nor\n{name} > (last_over_time({name}[1h] offset 1h) or 0 * {name})"
+        "increase({count}[1h]) > 0\nor\n\
+         {count} > (last_over_time({count}[1h] offset 1h) or 0 * {count})"
     )
 }
 
-fn state() -> Vec<ServiceRule> {
-    let blocked = name(&catalog::STATE_BLOCKED);
-    let saved = name(&catalog::STATE_SAVED);
-    let started = name(&catalog::START_TIME);
-    let interval = name(&catalog::STATE_INTERVAL);
-    let running = name(&catalog::BACKFILL_RUNNING);
-    let records = name(&catalog::BACKFILL_RECORDS);
+fn state(scope: &Scope) -> Vec<ServiceRule> {
+    let blocked = scope.all(&catalog::STATE_BLOCKED);
+    let saved = scope.all(&catalog::STATE_SAVED);
+    let started = scope.all(&catalog::START_TIME);
+    let interval = scope.all(&catalog::STATE_INTERVAL);
+    let running = scope.all(&catalog::BACKFILL_RUNNING);
+    let read = scope.series(&catalog::BACKFILL_RECORDS, "state=\"done\"");
+    let same_instance = scope.on("job, instance");
+    let lost = grew_within_an_hour(scope, &catalog::PARTITION_GAPS);
     vec![
         ServiceRule {
             alert: "TidegaugeStateBlocked",
@@ -218,9 +313,9 @@ fn state() -> Vec<ServiceRule> {
             hold: minutes(1),
             // Before the first checkpoint the start of the process stands for it.
             expr: format!(
-                "(time() - ({saved} or {started} and on (job, instance) {blocked}))\n\
-                 > on (job, instance) ({MINUTE} + 2 * {interval})\n\
-                 unless on (job, instance) {blocked} == 1"
+                "(time() - ({saved} or {started} and {same_instance} {blocked}))\n\
+                 > {same_instance} ({MINUTE} + 2 * {interval})\n\
+                 unless {same_instance} {blocked} == 1"
             ),
             summary: "{{ $labels.instance }} has saved nothing for {{ $value | humanizeDuration }}",
             description: "The figures stay right; but after a crash it would have to read again \
@@ -232,10 +327,7 @@ fn state() -> Vec<ServiceRule> {
             alert: "TidegaugeRecordsLost",
             severity: Severity::Warning,
             hold: Span::ZERO,
-            expr: format!(
-                "count by (job, instance, topic) (\n{}\n)",
-                grew_within_an_hour(&catalog::PARTITION_GAPS)
-            ),
+            expr: scope.aggregate("count", "job, instance, topic", &format!("\n{lost}\n")),
             summary: "Records of topic {{ $labels.topic }} were gone before {{ $labels.instance }} read them",
             description: LOST_TEXT,
         },
@@ -244,8 +336,8 @@ fn state() -> Vec<ServiceRule> {
             severity: Severity::Low,
             hold: minutes(15),
             expr: format!(
-                "max by (job, instance) (changes({records}{{state=\"done\"}}[15m])) == 0\n\
-                 and on (job, instance) {running} == 1"
+                "{} == 0\nand {same_instance} {running} == 1",
+                scope.aggregate("max", "job, instance", &format!("changes({read}[15m])"))
             ),
             summary: "{{ $labels.instance }} does not get on with filling new declarations",
             description: "It has read nothing for it in a quarter of an hour. What is new stays \
@@ -258,43 +350,46 @@ fn state() -> Vec<ServiceRule> {
 const LOST_TEXT: &str = "In the last hour, on {{ printf `%.0f` $value }} of its partitions: \
     retention deleted them before they were read, or the topic was deleted and created again. \
     They are missing from the figures, and the coverage of the windows says so. Lost since the \
-    state began, as far as offsets tell: {{ range printf \
-    `sum by (instance) ($LOST_RECORDS{job=%q,instance=%q,topic=%q})` $labels.job \
-    $labels.instance $labels.topic | query }}{{ printf `%.0f` .Value }}{{ else }}unknown{{ end }}. \
+    state began, as far as offsets tell: {{ range $LOST_RECORDS }}{{ printf `%.0f` .Value }}\
+    {{ else }}unknown{{ end }}. \
     If the lag is high, read faster or keep the topic longer before more goes.";
 
-fn ingest() -> Vec<ServiceRule> {
-    let recent = |family: &Family, outcome: &str| {
-        format!("max by (topic) ({}{{outcome=\"{outcome}\"}}) > 0", family.name)
-    };
+fn ingest(scope: &Scope) -> Vec<ServiceRule> {
+    let recent =
+        |family: &Family, outcome: &str| scope.series(family, &format!("outcome=\"{outcome}\""));
+    let by_topic = |expr: &str| scope.aggregate("max", "topic", expr);
     let records = &catalog::RECENT_RECORDS;
     let events = &catalog::RECENT_EVENTS;
+    let decoded = recent(events, "decoded");
+    let late_or_future = scope.series(events, "outcome=~\"late|future\"");
+    let out_of_time = scope.aggregate("sum", "job, instance, topic", &late_or_future);
+    let same_topic = scope.on("job, instance, topic");
+    let copies = format!("{} / {same_topic} {decoded}", recent(events, "duplicate"));
     vec![
         ServiceRule {
             alert: "TidegaugeRecordsRejected",
             severity: Severity::Warning,
             hold: minutes(2),
-            expr: recent(records, "rejected"),
+            expr: format!("{} > 0", by_topic(&recent(records, "rejected"))),
             summary: "Records of topic {{ $labels.topic }} are being rejected",
             description: "{{ printf \"%.0f\" $value }} in the last five minutes. The ledger of \
-                          records names the reasons, and the dead-letter topic holds the records \
-                          with the reason in their headers.",
+                          records names the reasons; $DEAD_LETTERS.",
         },
         ServiceRule {
             alert: "TidegaugeEventsRejected",
             severity: Severity::Warning,
             hold: minutes(2),
-            expr: recent(events, "rejected"),
+            expr: format!("{} > 0", by_topic(&recent(events, "rejected"))),
             summary: "Events of topic {{ $labels.topic }} are being rejected",
             description: "{{ printf \"%.0f\" $value }} in the last five minutes, in records whose \
-                          other events count. The ledger of events names the reasons; the \
-                          dead-letter topic holds the records.",
+                          other events count. The ledger of events names the reasons; \
+                          $DEAD_LETTERS.",
         },
         ServiceRule {
             alert: "TidegaugeUnknownTypes",
             severity: Severity::Low,
             hold: minutes(5),
-            expr: recent(events, "unknown_type"),
+            expr: format!("{} > 0", by_topic(&recent(events, "unknown_type"))),
             summary: "Topic {{ $labels.topic }} sends event types that nobody knows",
             description: "{{ printf \"%.0f\" $value }} events in the last five minutes were \
                           passed over. Map their type in the format, or have the format ignore \
@@ -304,12 +399,7 @@ fn ingest() -> Vec<ServiceRule> {
             alert: "TidegaugeEventsOutOfTime",
             severity: Severity::Low,
             hold: minutes(5),
-            expr: format!(
-                "max by (topic) (sum by (job, instance, topic) \
-                 ({0}{{outcome=~\"late|future\"}}))\n> 0.05 *\n\
-                 max by (topic) ({0}{{outcome=\"decoded\"}})",
-                events.name
-            ),
+            expr: format!("{}\n> 0.05 *\n{}", by_topic(&out_of_time), by_topic(&decoded)),
             summary: "Events of topic {{ $labels.topic }} are too late or in the future",
             description: "{{ printf \"%.0f\" $value }} of the last five minutes, more than one in \
                           twenty, lie too far from the time of their record and do not count. Is \
@@ -320,10 +410,10 @@ fn ingest() -> Vec<ServiceRule> {
             severity: Severity::Low,
             hold: minutes(10),
             expr: format!(
-                "max by (topic) ({0}{{outcome=\"duplicate\"}} / on (job, instance, topic) \
-                 {0}{{outcome=\"decoded\"}}) > 0.2\n\
-                 and on (topic) max by (topic) ({0}{{outcome=\"decoded\"}}) >= {FEW_EVENTS}",
-                events.name
+                "{} > 0.2\nand {} {} >= {FEW_EVENTS}",
+                by_topic(&copies),
+                scope.on("topic"),
+                by_topic(&decoded)
             ),
             summary: "{{ $value | humanizePercentage }} of the events of topic {{ $labels.topic }} are copies",
             description: "They have an id that was seen before, and are left out: the figures stay \
@@ -335,14 +425,17 @@ fn ingest() -> Vec<ServiceRule> {
     ]
 }
 
-fn figures() -> Vec<ServiceRule> {
-    let coverage = name(&catalog::COVERAGE);
+fn figures(scope: &Scope) -> Vec<ServiceRule> {
+    let by_slice =
+        |labels: &str, family: &Family| scope.aggregate("max", labels, &scope.all(family));
+    let covered = by_slice("slice, window", &catalog::COVERAGE);
+    let other_currency = grew_within_an_hour(scope, &catalog::OTHER_CURRENCY);
     vec![
         ServiceRule {
             alert: "TidegaugeSeriesFolded",
             severity: Severity::Low,
             hold: minutes(5),
-            expr: format!("max by (slice) ({}) > 0", name(&catalog::SLICE_FOLDED_VALUES)),
+            expr: format!("{} > 0", by_slice("slice", &catalog::SLICE_FOLDED_VALUES)),
             summary: "Slice {{ $labels.slice }} is over its cap of series",
             description: "{{ printf \"%.0f\" $value }} values are folded into one series and have \
                           no figures of their own; totals stay exact. Raise the cap of the slice, \
@@ -352,7 +445,7 @@ fn figures() -> Vec<ServiceRule> {
             alert: "TidegaugeCoverageLow",
             severity: Severity::Low,
             hold: minutes(15),
-            expr: format!("min by (slice) (max by (slice, window) ({coverage})) < 0.99"),
+            expr: format!("{} < 0.99", scope.aggregate("min", "slice", &covered)),
             summary: "Windows of slice {{ $labels.slice }} reach back beyond what was read",
             description: COVERAGE_TEXT,
         },
@@ -360,7 +453,7 @@ fn figures() -> Vec<ServiceRule> {
             alert: "TidegaugeFiguresInconsistent",
             severity: Severity::Warning,
             hold: minutes(5),
-            expr: format!("max by (kpi, slice) ({}) > 0", name(&catalog::INCONSISTENT_FIGURES)),
+            expr: format!("{} > 0", by_slice("kpi, slice", &catalog::INCONSISTENT_FIGURES)),
             summary: "{{ $labels.kpi }} cannot be the share that it is declared to be in slice \
                       {{ $labels.slice }}",
             description: "{{ printf \"%.0f\" $value }} of its figures are below 0, or above 1 \
@@ -374,10 +467,7 @@ fn figures() -> Vec<ServiceRule> {
             alert: "TidegaugeOtherCurrency",
             severity: Severity::Low,
             hold: minutes(5),
-            expr: format!(
-                "count by (measure) (\n{}\n)",
-                grew_within_an_hour(&catalog::OTHER_CURRENCY)
-            ),
+            expr: scope.aggregate("count", "measure", &format!("\n{other_currency}\n")),
             summary: "Amounts in another currency are left out of {{ $labels.measure }}",
             description: "Money is never added across currencies, so the measure lacks what came \
                           in another one. Declare a measure for that currency beside it, or have \
@@ -387,7 +477,7 @@ fn figures() -> Vec<ServiceRule> {
             alert: "TidegaugeLevelOverfull",
             severity: Severity::Low,
             hold: minutes(5),
-            expr: format!("max by (slice, measure) ({}) == 1", name(&catalog::OVERFULL_LEVEL)),
+            expr: format!("{} == 1", by_slice("slice, measure", &catalog::OVERFULL_LEVEL)),
             summary: "The level {{ $labels.measure }} has no figure in slice {{ $labels.slice }}",
             description: "A level is the sum of the newest amounts of its keys, and one of its \
                           values has more keys than are kept. Do its events have a `key` that \
@@ -398,6 +488,5 @@ fn figures() -> Vec<ServiceRule> {
 }
 
 const COVERAGE_TEXT: &str = "Objectives on them are unknown until they fill, or until the topics \
-    keep more history. Short of it: {{ range printf `max by (window) \
-    ($COVERAGE{slice=%q}) < 0.99` $labels.slice | query }}{{ .Labels.window }} at \
+    keep more history. Short of it: {{ range $COVERAGE_LOW }}{{ .Labels.window }} at \
     {{ .Value | humanizePercentage }}. {{ end }}";

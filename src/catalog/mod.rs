@@ -144,7 +144,7 @@ families! {
     PASSED_OVER = Gauge "tidegauge_partition_passed_over_records" "records" ["topic", "partition"], false,
         "Offsets of a partition that no window reached back to when its reading began: at most so many records are passed over on purpose.";
     TOPIC_COMPACTED = Gauge "tidegauge_topic_compacted" "" ["topic"], false,
-        "1 for a topic whose log is compacted, so that what adds up over it begins when it is first read.";
+        "1 for a topic over which something is added up though its log is compacted: what was not read before is missing.";
     PARTITION_GAPS = Counter "tidegauge_partition_gaps_total" "" ["topic", "partition"], false,
         "How often records of a partition were gone before they were read, or its topic was created anew.";
     PARTITION_LOST = Counter "tidegauge_partition_lost_records_total" "records" ["topic", "partition"], false,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use tidegauge::artifact::{self, Artifact};
+use tidegauge::artifact::{self, Artifact, Inputs, Scope, ScopeFault};
+use tidegauge::config::Config;
 
 use super::{ConfigArg, Failure, print_line};
 
@@ -14,8 +15,15 @@ Examples:
   tidegauge generate rules --config tidegauge.toml                    to standard output
   tidegauge generate rules --config tidegauge.toml --out deploy       into a folder
   tidegauge generate rules --config tidegauge.toml --out deploy --check   in CI
+  tidegauge generate rules --config tidegauge.toml --keep env         for each env by itself
+  tidegauge generate rules --config tidegauge.toml --match 'env=\"production\"'   for that one
 
-With --check nothing is written: exit code 2 says that files on disk differ.";
+With --check nothing is written: exit code 2 says that files on disk differ.
+
+Several deployments in one Prometheus, such as staging and production, are told apart by a
+label that their targets have: --keep has each speak for itself, --match speaks of one
+only. Give dashboards the same. What a flag says takes the place of what [generate] in the
+configuration says.";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
@@ -33,6 +41,13 @@ pub(super) struct GenerateArgs {
     what: What,
     #[command(flatten)]
     config: ConfigArg,
+    /// A label of the scrape targets, such as env, that alerts and panels keep; may be
+    /// repeated.
+    #[arg(long, value_name = "LABEL")]
+    keep: Vec<String>,
+    /// A matcher that every selector gets, such as 'env="production"'; may be repeated.
+    #[arg(long = "match", value_name = "MATCHER")]
+    matchers: Vec<String>,
     /// The folder to write into; without it, everything goes to standard output.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -43,21 +58,32 @@ pub(super) struct GenerateArgs {
 
 pub(super) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
     let config = super::run::load(&args.config)?;
-    let (declarations, objectives) = (&config.declarations, &config.objectives[..]);
+    let scope = scope(args, &config)?;
+    let inputs = Inputs { scope: &scope, ..config.artifact_inputs() };
     let artifacts = match args.what {
         What::Rules => {
-            let mut artifacts = artifact::rules(declarations, objectives);
-            artifacts.extend(artifact::rule_tests(declarations, objectives));
+            let mut artifacts = artifact::rules(&inputs);
+            artifacts.extend(artifact::rule_tests(&inputs));
             artifacts
         }
-        What::Dashboards => artifact::dashboards(declarations, objectives),
-        What::Docs => artifact::docs(declarations, objectives),
+        What::Dashboards => artifact::dashboards(&inputs),
+        What::Docs => artifact::docs(&inputs),
     };
     match &args.out {
         None => artifacts.iter().try_for_each(|artifact| print_line(artifact.text.trim_end())),
         Some(folder) if args.check => compare(folder, &artifacts),
         Some(folder) => Ok(write(folder, &artifacts)?),
     }
+}
+
+/// The scope of the configuration, with what the command line says instead.
+fn scope(args: &GenerateArgs, config: &Config) -> Result<Scope, Failure> {
+    let mut scope = config.scope.clone();
+    let slices = &config.declarations.slices;
+    let refused = |flag: &str, fault: ScopeFault| Failure::Refused(format!("{flag}: {fault}"));
+    scope.keep_instead(&args.keep, slices).map_err(|fault| refused("--keep", fault))?;
+    scope.select_instead(&args.matchers, slices).map_err(|fault| refused("--match", fault))?;
+    Ok(scope)
 }
 
 fn write(folder: &Path, artifacts: &[Artifact]) -> anyhow::Result<()> {

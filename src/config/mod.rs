@@ -12,6 +12,7 @@ mod families;
 pub mod files;
 mod format;
 mod formats;
+mod generate;
 mod kafka;
 mod kpis;
 mod load;

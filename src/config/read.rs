@@ -9,6 +9,7 @@
 use super::catalogue::{self, KPIS, SLICES, Selection};
 use super::declared::{Declared, Gathered};
 use super::files::beside;
+use super::generate::Generate;
 use super::kpis::KpiReader;
 use super::measures::MeasureReader;
 use super::objectives::ObjectiveReader;
@@ -163,6 +164,7 @@ fn assemble(
     let kafka = kafka::read(&mut root, world, path, &mappings.names(), time.stale_after);
     let formats = mappings.finish();
     let export = service::export(&mut root);
+    let generate = Generate::gather(&mut root);
     let limits = service::limits(&mut root);
     let log = service::log(&mut root);
     let run = service::run(&mut root, world, path);
@@ -177,6 +179,7 @@ fn assemble(
 
     let slices_declared = selected_slices(declared.slices, selection, problems);
     let slices: Vec<_> = slices_declared.iter().map(slices::read).collect();
+    let scope = generate.read(&slices);
     let longest_window = slices
         .iter()
         .flatten()
@@ -236,6 +239,7 @@ fn assemble(
         declarations,
         objectives,
         export,
+        scope,
         hash_key: run.hash_key,
         snapshot_every: run.snapshot_every,
         decoders: run.decoders,

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::Secret;
+use crate::artifact::{Inputs, Scope};
 use crate::event::Span;
 use crate::format::{FormatSpec, Limits};
 use crate::kpi::Declarations;
@@ -31,6 +32,8 @@ pub struct Config {
     pub objectives: Vec<ObjectiveSpec>,
     /// Where it is served.
     pub export: ExportSpec,
+    /// What tells deployments apart in what is generated; default: nothing.
+    pub scope: Scope,
     /// The key under which people are hashed; default: derived by the app.
     pub hash_key: Option<Secret>,
     /// How often figures are made; default: every second.
@@ -55,6 +58,28 @@ pub struct Config {
     /// Equal for configurations that compute and judge the same: over declarations
     /// and objectives, help texts left out. Stable over versions of the compiler.
     pub fingerprint: u64,
+}
+
+impl Config {
+    /// What rules, dashboards and documents are made from.
+    pub fn artifact_inputs(&self) -> Inputs<'_> {
+        Inputs {
+            declarations: &self.declarations,
+            objectives: &self.objectives,
+            scope: &self.scope,
+            dead_letters: match &self.kafka.dead_letters {
+                DeadLetterSpec::Off => None,
+                DeadLetterSpec::Topic(topic) => Some(topic),
+            },
+            stale_after: self
+                .kafka
+                .topics
+                .iter()
+                .map(|topic| topic.stale_after)
+                .max()
+                .unwrap_or(self.stale_after),
+        }
+    }
 }
 
 /// Where events come from.

@@ -139,7 +139,7 @@ pub struct TopicReport {
     pub ledger: Ledger,
     /// Of records of the last five minutes.
     pub recent: RecentLedger,
-    /// Whether its log is compacted.
+    /// Whether something adds up over it though its log is compacted.
     pub compacted: bool,
     /// How long ago the moment is up to which all of it is known to be read.
     pub behind: Option<Span>,

@@ -2,6 +2,7 @@
 //! numbers; slices of no, one and two fields; targets of all three kinds; holds;
 //! literal and free selectors; texts that must be escaped.
 
+use tidegauge::artifact::{Inputs, Scope};
 use tidegauge::event::{Currency, Decimal, Field, Span, Vocabulary};
 use tidegauge::kpi::{
     AggregateSpec, Amount, Declarations, Direction, Filter, FilterTest, Formula, KpiSpec,
@@ -9,6 +10,51 @@ use tidegauge::kpi::{
 };
 use tidegauge::objective::{ObjectiveSpec, Severity, Target};
 use tidegauge::window::WindowSpec;
+
+/// All that artifacts are made from.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) declarations: Declarations,
+    pub(crate) objectives: Vec<ObjectiveSpec>,
+    pub(crate) scope: Scope,
+    pub(crate) dead_letters: Option<String>,
+}
+
+impl Made {
+    /// Everything, for a single deployment.
+    pub(crate) fn new() -> Made {
+        Made {
+            declarations: declarations(),
+            objectives: objectives(),
+            scope: Scope::default(),
+            dead_letters: Some("refused.records".to_owned()),
+        }
+    }
+
+    /// The same where labels are kept, or matched.
+    #[track_caller]
+    pub(crate) fn told_apart(kept: &[&str], matchers: &[&str]) -> Made {
+        let mut made = Made::new();
+        let slices = &made.declarations.slices;
+        for label in kept {
+            made.scope.keep(label, slices).expect("a label that can be kept");
+        }
+        for matcher in matchers {
+            made.scope.select(matcher, slices).expect("a matcher");
+        }
+        made
+    }
+
+    pub(crate) fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            declarations: &self.declarations,
+            objectives: &self.objectives,
+            scope: &self.scope,
+            dead_letters: self.dead_letters.as_deref(),
+            stale_after: Span::from_secs(60),
+        }
+    }
+}
 
 fn window(secs: i64) -> WindowSpec {
     WindowSpec::new(Span::from_secs(secs)).expect("a window")

@@ -1,6 +1,7 @@
 //! The generated rules in a real Prometheus, with a real Alertmanager behind it and
 //! a page of metrics that the test writes.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegauge::artifact;
@@ -8,12 +9,12 @@ use tidegauge::event::{EventTime, Span};
 use tidegauge::export::NotReady;
 use tidegauge::objective::State;
 
-use crate::artifacts_fixture::{declarations, objectives};
+use crate::artifacts_fixture::{Made, declarations, objectives};
 use crate::artifacts_page::{self, Told};
 use crate::support::alertmanager::AlertmanagerServer;
 use crate::support::dashboards;
 use crate::support::http::MetricsPage;
-use crate::support::prometheus::{PrometheusServer, PrometheusSpec};
+use crate::support::prometheus::{Labels, PrometheusServer, PrometheusSpec};
 use crate::support::webhook::WebhookReceiver;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,11 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A page, made now, on which one campaign's spike objective stands as told.
 fn page(ready: bool, state: State, figure: f64) -> String {
     let not_ready = if ready { None } else { Some(NotReady::CatchingUp) };
-    let told = Told { not_ready, state, figure };
+    let told = Told { campaigns: &["spring".to_owned()], not_ready, state, figure };
     artifacts_page::page(&declarations(), &objectives(), told, now())
 }
 
-fn now() -> EventTime {
+pub(crate) fn now() -> EventTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     EventTime::from_millis(since.as_millis() as i64)
 }
@@ -38,14 +39,15 @@ fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
     );
     let webhook = WebhookReceiver::start();
     let alertmanager = AlertmanagerServer::start(&webhook.url());
-    let mut objectives = objectives();
-    objectives[0].keep_firing = Span::from_secs(2);
-    let rules = artifact::rules(&declarations(), &objectives);
+    let mut made = Made::new();
+    made.objectives[0].keep_firing = Span::from_secs(2);
+    let rules = artifact::rules(&made.inputs());
     let prometheus = PrometheusServer::start(PrometheusSpec {
         targets: &[first.address(), second.address()],
         rules: Some(&rules[0].text),
         alertmanager: Some(alertmanager.base()),
         interval: Some("1s"),
+        ..PrometheusSpec::default()
     });
 
     // Everything is met: rules are evaluated, and nothing fires.
@@ -126,30 +128,30 @@ fn a_miss_is_notified_with_its_figures_survives_a_restart_and_is_resolved() {
     );
 }
 
-#[test]
-fn every_dashboard_expression_returns_data_of_the_exporters_page() {
-    let page = MetricsPage::start(&page(true, State::Missed, 0.03));
-    let prometheus = PrometheusServer::start(PrometheusSpec {
-        targets: &[page.address()],
-        rules: Some("groups: []\n"),
-        interval: Some("1s"),
-        ..PrometheusSpec::default()
-    });
-    // Two scrapes, since some expressions look at a change.
-    prometheus.wait_for("count_over_time(tidegauge_ready[5m])", PATIENCE, |found| {
-        found.first().is_some_and(|(_, scrapes)| *scrapes >= 3.0)
-    });
+/// Asks Prometheus everything that the dashboards ask, and holds each answer against
+/// `fault`, which says what is wrong with it.
+#[track_caller]
+fn ask_all(
+    prometheus: &PrometheusServer,
+    made: &Made,
+    chosen: &[(&str, &str)],
+    fault: impl Fn(&[(Labels, f64)]) -> Option<String>,
+) {
     let mut faults = Vec::new();
     let mut asked = 0;
-    for board in artifact::dashboards(&declarations(), &objectives()) {
+    for board in artifact::dashboards(&made.inputs()) {
         let window = if board.path.contains("region") { "1h" } else { "5m" };
-        let chosen = [("window", window), ("campaign", "spring"), ("region", "eu")];
+        let mut values = vec![("window", window), ("campaign", "spring"), ("region", "eu")];
+        values.extend(chosen);
         for query in dashboards::queries(&board.text) {
             asked += 1;
-            let expression = dashboards::filled(&query.expression, &chosen);
+            let expression = dashboards::filled(&query.expression, &values);
             let complaint = match prometheus.try_query(&expression) {
-                Ok(found) if !found.is_empty() => continue,
-                Ok(_) => "no data".to_owned(),
+                Ok(found) if found.is_empty() => "no data".to_owned(),
+                Ok(found) => match fault(&found) {
+                    Some(complaint) => complaint,
+                    None => continue,
+                },
                 Err(error) => error,
             };
             faults.push(format!("{}, {}: {complaint}\n  {expression}", board.path, query.panel));
@@ -157,4 +159,43 @@ fn every_dashboard_expression_returns_data_of_the_exporters_page() {
     }
     assert!(asked > 40, "the dashboards ask for something: {asked}");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_dashboard_expression_returns_data_of_the_exporters_page() {
+    let pages = [0.03, 0.04].map(|figure| MetricsPage::start(&page(true, State::Missed, figure)));
+    let prometheus = PrometheusServer::start(PrometheusSpec {
+        targets: &pages.each_ref().map(MetricsPage::address),
+        environments: &["staging", "production"],
+        rules: Some("groups: []\n"),
+        interval: Some("1s"),
+        ..PrometheusSpec::default()
+    });
+    // Two scrapes, since some expressions look at a change.
+    prometheus.wait_for("min(count_over_time(tidegauge_ready[5m]))", PATIENCE, |found| {
+        found.first().is_some_and(|(_, scrapes)| *scrapes >= 3.0)
+    });
+    ask_all(&prometheus, &Made::new(), &[], |_| None);
+    let environments = |found: &[(Labels, f64)]| {
+        let all: BTreeSet<_> = found.iter().map(|(labels, _)| labels.get("env").cloned()).collect();
+        all.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join(" and ")
+    };
+    let of = |wanted: &'static str| {
+        move |found: &[(Labels, f64)]| {
+            let environments = environments(found);
+            (environments != wanted).then(|| format!("data of {environments}, not {wanted}"))
+        }
+    };
+    let kept = Made::told_apart(&["env"], &[]);
+    ask_all(&prometheus, &kept, &[("env", ".*")], of("production and staging"));
+    ask_all(&prometheus, &kept, &[("env", "staging")], of("staging"));
+    let selected = Made::told_apart(&[], &["env=\"production\""]);
+    ask_all(&prometheus, &selected, &[], |_| None);
+    let missing = Made::told_apart(&[], &["env=\"canary\""]);
+    let figure = artifact::dashboards(&missing.inputs())
+        .iter()
+        .flat_map(|board| dashboards::queries(&board.text))
+        .find(|query| query.panel == "Ready instances")
+        .expect("a panel");
+    assert!(prometheus.query(&dashboards::filled(&figure.expression, &[])).is_empty());
 }

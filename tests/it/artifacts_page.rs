@@ -13,10 +13,12 @@ use tidegauge::kpi::{
 };
 use tidegauge::objective::{ObjectiveSpec, State, UnknownReason, Verdict};
 
-/// What is told of the first objective, for the campaign `spring`; everything else is
-/// met.
+/// What is told of the first objective, for the campaigns that are named; everything
+/// else is met.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
+pub(crate) struct Told<'a> {
+    /// The campaigns, as they stand in labels; there is an `autumn` besides.
+    pub(crate) campaigns: &'a [String],
     /// Why the instance is not ready, if so.
     pub(crate) not_ready: Option<NotReady>,
     /// The verdict.
@@ -29,7 +31,7 @@ pub(crate) struct Told {
 pub(crate) fn page(
     declarations: &Declarations,
     objectives: &[ObjectiveSpec],
-    told: Told,
+    told: Told<'_>,
     now: EventTime,
 ) -> String {
     let site = Site::new(Arc::new(declarations.clone()), objectives.into(), "f00d", "0.1.0", "a");
@@ -40,7 +42,7 @@ pub(crate) fn page(
         started_at: now - Span::from_secs(3_600),
         snapshot: Some(Arc::new(KpiSnapshot {
             as_of: now,
-            slices: slices.map(|slice| slice_snapshot(declarations, slice)).collect(),
+            slices: slices.map(|slice| slice_snapshot(declarations, told, slice)).collect(),
         })),
         verdicts: verdicts(declarations, objectives, told),
         not_ready: not_ready.clone(),
@@ -71,25 +73,33 @@ pub(crate) fn page(
     encode(&site, Some(&report), &not_ready, process, PageFormat::Text)
 }
 
-/// The values of a slice's fields: `spring` and `autumn` in the first, `eu` beside.
-fn series_values(declarations: &Declarations, slice: SliceIndex) -> Vec<Arc<[Box<str>]>> {
+/// The values of a slice's fields: the campaigns in the first, `eu` beside.
+fn series_values(
+    declarations: &Declarations,
+    told: Told<'_>,
+    slice: SliceIndex,
+) -> Vec<Arc<[Box<str>]>> {
     let fields = declarations.slices[slice].fields.len();
     let of = |campaign: &str| {
         (0..fields).map(|field| if field == 0 { campaign } else { "eu" }.into()).collect()
     };
-    if fields == 0 { vec![of("")] } else { vec![of("spring"), of("autumn")] }
+    if fields == 0 {
+        return vec![of("")];
+    }
+    told.campaigns.iter().map(String::as_str).chain(["autumn"]).map(of).collect()
 }
 
-fn slice_snapshot(declarations: &Declarations, slice: SliceIndex) -> SliceSnapshot {
+fn slice_snapshot(declarations: &Declarations, told: Told<'_>, slice: SliceIndex) -> SliceSnapshot {
     let windows = declarations.slices[slice].windows.len();
     let measures = windows * declarations.measures_of_slice(slice).len();
     let kpis = windows * declarations.kpis_of_slice(slice).len();
-    let series = series_values(declarations, slice).into_iter().map(|values| SeriesSnapshot {
-        values,
-        other: false,
-        measures: vec![Some(Quantity::Exact(Decimal::from_int(1_000))); measures],
-        kpis: vec![Some(KpiFigure { value: 0.01, sample: Some(1_000.0) }); kpis],
-    });
+    let series =
+        series_values(declarations, told, slice).into_iter().map(|values| SeriesSnapshot {
+            values,
+            other: false,
+            measures: vec![Some(Quantity::Exact(Decimal::from_int(1_000))); measures],
+            kpis: vec![Some(KpiFigure { value: 0.01, sample: Some(1_000.0) }); kpis],
+        });
     SliceSnapshot {
         slice,
         coverage: vec![1.0; windows],
@@ -100,15 +110,20 @@ fn slice_snapshot(declarations: &Declarations, slice: SliceIndex) -> SliceSnapsh
     }
 }
 
-fn verdicts(declarations: &Declarations, objectives: &[ObjectiveSpec], told: Told) -> Vec<Verdict> {
+fn verdicts(
+    declarations: &Declarations,
+    objectives: &[ObjectiveSpec],
+    told: Told<'_>,
+) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for (index, objective) in objectives.iter().enumerate() {
         let values = match objective.selector.iter().cloned().collect::<Option<Vec<String>>>() {
             Some(literal) => vec![literal.into_iter().map(String::into_boxed_str).collect()],
-            None => series_values(declarations, objective.slice),
+            None => series_values(declarations, told, objective.slice),
         };
         for values in values {
-            let told_of = index == 0 && values.first().is_some_and(|value| &**value == "spring");
+            let campaign = values.first().map(AsRef::as_ref).unwrap_or_default();
+            let told_of = index == 0 && told.campaigns.iter().any(|told| told == campaign);
             let state = if told_of { told.state } else { State::Met };
             verdicts.push(Verdict {
                 objective: index,

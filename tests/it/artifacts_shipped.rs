@@ -3,10 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegauge::artifact::{self, Artifact};
+use tidegauge::artifact::{self, Artifact, Inputs};
 use tidegauge::config::{self, Config};
-use tidegauge::kpi::Declarations;
-use tidegauge::objective::ObjectiveSpec;
 
 use crate::artifacts::{check, tool};
 use crate::support::process::installed;
@@ -23,11 +21,8 @@ fn shipped() -> Config {
     }
 }
 
-type Generator = fn(&Declarations, &[ObjectiveSpec]) -> Vec<Artifact>;
-
-fn generated(make: Generator) -> Vec<Artifact> {
-    let config = shipped();
-    make(&config.declarations, &config.objectives)
+fn generated(make: fn(&Inputs<'_>) -> Vec<Artifact>) -> Vec<Artifact> {
+    make(&shipped().artifact_inputs())
 }
 
 #[test]
@@ -48,6 +43,18 @@ fn promtool_accepts_what_is_deployed() {
     let promtool = program("promtool");
     tool(&promtool, &["check", "config"], &folder.join("prometheus.yml"));
     tool(&promtool, &["test", "rules"], &folder.join("tidegauge.rules.test.yml"));
+}
+
+#[test]
+fn deployed_targets_fit_the_address_that_is_listened_on() {
+    let listen = shipped().export.listen;
+    let text = std::fs::read_to_string(root("deploy/prometheus/targets/tidegauge.yml"))
+        .expect("targets/tidegauge.yml");
+    let targets: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().strip_prefix("- ")).collect();
+    let addresses: Vec<&&str> =
+        targets.iter().filter(|target| !target.starts_with("targets:")).collect();
+    assert_eq!(addresses, [&listen.to_string()], "scraped is what is listened on");
 }
 
 #[test]
@@ -90,6 +97,8 @@ fn nothing_inhibits_a_missed_objective() {
     let targets: Vec<&str> =
         text.lines().filter(|line| line.trim_start().starts_with("target_matchers")).collect();
     assert!(!targets.is_empty(), "there are inhibitions");
+    let within = |line: &&str| line.trim_start().starts_with("equal") && line.contains("env");
+    assert_eq!(text.lines().filter(within).count(), targets.len(), "each is within an env");
     for target in targets {
         assert!(target.contains("alertname"), "it names what it silences: {target}");
         assert!(!target.contains(artifact::OBJECTIVE_MISSED), "it hides a miss: {target}");

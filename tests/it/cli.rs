@@ -183,6 +183,36 @@ fn generated_files_are_compared_with_check() {
     }
 }
 
+#[test]
+fn deployments_are_told_apart_by_flags_or_by_the_configuration() {
+    let folder = TempDir::new().expect("a folder");
+    let plain = configuration(&folder, SMALL);
+    let rules = |more: &[&str], out: &[&str]| {
+        let mut arguments = vec!["generate", "rules", "--config", plain.as_str()];
+        arguments.extend(more);
+        check(&arguments, "", 0, out, &[]);
+    };
+    rules(&[], &["absent(tidegauge_ready == 1)"]);
+    rules(&["--keep", "env", "--keep", "site"], &["unless on (env, site) (tidegauge_ready == 1)"]);
+    rules(
+        &["--match", "env='production'", "--match", "site=~\"a|b\""],
+        &["absent(tidegauge_ready{env=\"production\",site=~\"a|b\"} == 1)", "env: 'production'"],
+    );
+    let told = "\n[generate]\nkeep = \"env\"\nmatch = ['site=\"a\"']\n";
+    configuration(&folder, &format!("{SMALL}{told}"));
+    rules(&[], &["unless on (env) (tidegauge_ready{site=\"a\"} == 1)"]);
+    rules(&["--keep", "zone"], &["unless on (zone) (tidegauge_ready{site=\"a\"} == 1)"]);
+    rules(&["--match", "site=\"b\""], &["unless on (env) (tidegauge_ready{site=\"b\"} == 1)"]);
+    for (flag, value, fault) in [
+        ("--keep", "instance", "--keep: `instance` cannot be kept"),
+        ("--keep", "campaign", "--keep: `campaign` is a label of the slice `campaign`"),
+        ("--match", "env=production", "--match: `env=production` is no matcher"),
+    ] {
+        let arguments = ["generate", "dashboards", "--config", &plain, flag, value];
+        check(&arguments, "", 2, &[], &[fault, "help: "]);
+    }
+}
+
 fn first_file(folder: &Path) -> std::path::PathBuf {
     let entry = std::fs::read_dir(folder).expect("a folder").flatten().next().expect("a file");
     if entry.path().is_dir() { first_file(&entry.path()) } else { entry.path() }

@@ -50,9 +50,10 @@ fn describe(config: &Config) -> String {
     }
     let formats: Vec<&str> = config.formats.iter().map(|format| format.name.as_str()).collect();
     text.push_str(&format!(
-        "formats {formats:?}\n{:?}\n{:?}\n{:?}\nhash key {:?}, snapshot every {}, {} decoders, memory {:?}, shutdown within {}\n",
+        "formats {formats:?}\n{:?}\n{:?}\n{:?}\n{:?}\nhash key {:?}, snapshot every {}, {} decoders, memory {:?}, shutdown within {}\n",
         config.limits,
         config.export,
+        config.scope,
         config.log,
         config.hash_key,
         config.snapshot_every,
@@ -148,6 +149,7 @@ fn the_fingerprint_follows_what_is_computed_and_nothing_else() {
     let plain = fingerprint("");
     assert_eq!(plain, fingerprint("[log]\nlevel = \"debug\"\n"));
     assert_eq!(plain, fingerprint("[export]\nlisten = \"127.0.0.1:1\"\n"));
+    assert_eq!(plain, fingerprint("[generate]\nkeep = \"env\"\n"));
     assert_ne!(plain, fingerprint("[catalogue]\nkpis = [\"email\"]\n"));
     assert_ne!(plain, fingerprint("[time]\nlateness = \"1h\"\n"));
     assert_ne!(plain, fingerprint("[slices.all]\nreplace = true\nby = []\nwindows = [\"5m\"]\n"));

@@ -5,6 +5,7 @@ mod artifacts_fixture;
 mod artifacts_live;
 mod artifacts_page;
 mod artifacts_shipped;
+mod artifacts_texts;
 mod backfill;
 mod bad_input;
 mod cli;

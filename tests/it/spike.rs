@@ -142,7 +142,7 @@ fn an_unsubscribe_spike_wakes_the_owner_once_and_is_resolved() {
         targets: &replicas.each_ref().map(|replica| replica.address.clone()),
         rules: Some(&generated_rules(&configuration(kafka, &name, "a"))),
         alertmanager: Some(alertmanager.base()),
-        interval: None,
+        ..PrometheusSpec::default()
     });
     let traffic = Traffic {
         producer: kafka.producer(&[]),

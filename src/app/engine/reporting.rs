@@ -157,7 +157,7 @@ impl Engine {
         let standing = self.standing(name, now);
         TopicReport {
             topic: name.to_string(),
-            compacted: topic.compacted,
+            compacted: self.adds_up_compacted(name),
             behind: standing.behind,
             stale: standing.stale(),
             stale_after: standing.role.stale_after,

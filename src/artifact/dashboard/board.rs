@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::expression::select;
+use super::super::words;
+use super::chosen::Chosen;
 use super::panel::{Panel, datasource};
 use crate::catalog;
 
@@ -10,7 +11,8 @@ const COLUMNS: u32 = 24;
 
 /// A dashboard in the making.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct Board<'a> {
+    chosen: Chosen<'a>,
     uid: String,
     title: String,
     description: String,
@@ -21,10 +23,12 @@ pub(super) struct Board {
     line_height: u32,
 }
 
-impl Board {
-    /// With the variables that every dashboard has: data source, job, instance.
-    pub(super) fn new(uid: &str, title: &str, description: &str) -> Self {
+impl<'a> Board<'a> {
+    /// With the variables that every dashboard has: data source, job, the labels that
+    /// are kept, instance.
+    pub(super) fn new(chosen: Chosen<'a>, uid: &str, title: &str, description: &str) -> Self {
         let mut board = Board {
+            chosen,
             uid: uid.to_owned(),
             title: title.to_owned(),
             description: description.to_owned(),
@@ -39,11 +43,14 @@ impl Board {
             "query": "prometheus", "regex": "", "hide": 0, "refresh": 1,
             "includeAll": false, "multi": false, "options": [], "current": {},
         }));
-        let ready = catalog::READY.name;
-        board.query_variable("job", "Job", &format!("label_values({ready}, job)"), true);
-        let of_job = select(&catalog::READY, "job=~\"$job\"");
-        let instances = format!("label_values({of_job}, instance)");
-        board.query_variable("instance", "Instance", &instances, true);
+        let mut matchers = String::new();
+        for label in ["job"].into_iter().chain(chosen.variables()).chain(["instance"]) {
+            let ready = chosen.scope.series(&catalog::READY, &matchers);
+            let query = format!("label_values({ready}, {label})");
+            board.query_variable(label, &words::title(label), &query, true);
+            let comma = if matchers.is_empty() { "" } else { "," };
+            matchers.push_str(&format!("{comma}{label}=~\"${label}\""));
+        }
         board
     }
 
@@ -101,7 +108,9 @@ impl Board {
     }
 
     /// Puts a panel to the right of the one before, or below where it does not fit.
+    /// What it shows is named by the labels that are kept, too.
     pub(super) fn add(&mut self, panel: Panel, width: u32, height: u32) {
+        let panel = panel.tell_apart(self.chosen.scope.kept());
         if self.x + width > COLUMNS {
             self.end_line();
         }

@@ -2,21 +2,22 @@
 //! pipeline.
 //!
 //! Out: dashboard JSON for Grafana 10 and later, with variables for the data source,
-//! the job, the instance, the window and the slice's values. Figures are those of
-//! ready instances, merged, so that replicas draw one line.
+//! the job, the instance, the window, the slice's values and the labels that are kept.
+//! Figures are those of ready instances, merged, so that replicas draw one line.
 
 mod board;
+mod chosen;
 mod overview;
 mod panel;
 mod pipeline;
 mod ranking;
 mod slice;
 
-use super::Artifact;
-use super::expression::of_ready;
-use crate::catalog::{self, Family};
-use crate::kpi::{Declarations, KpiSpec, SliceSpec, Unit};
-use crate::objective::{ObjectiveSpec, State};
+use self::chosen::Chosen;
+use super::{Artifact, Inputs};
+use crate::catalog;
+use crate::kpi::{Declarations, SliceSpec, Unit};
+use crate::objective::State;
 
 /// The identity of the overview, which its address contains.
 const OVERVIEW_UID: &str = "tidegauge-overview";
@@ -24,14 +25,14 @@ const OVERVIEW_UID: &str = "tidegauge-overview";
 pub(super) const PIPELINE_UID: &str = "tidegauge-pipeline";
 
 /// The dashboards: the overview, one for each slice with fields, the pipeline.
-pub fn dashboards(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Vec<Artifact> {
-    let mut boards = vec![overview::board(declarations, objectives)];
-    for (index, slice) in declarations.slices.iter().enumerate() {
+pub fn dashboards(inputs: &Inputs<'_>) -> Vec<Artifact> {
+    let mut boards = vec![overview::board(inputs)];
+    for (index, slice) in inputs.declarations.slices.iter().enumerate() {
         if !slice.fields.is_empty() {
-            boards.push(slice::board(declarations, objectives, index));
+            boards.push(slice::board(inputs, index));
         }
     }
-    boards.push(pipeline::board());
+    boards.push(pipeline::board(Chosen { scope: inputs.scope }));
     boards
         .into_iter()
         .map(|board| Artifact {
@@ -50,21 +51,6 @@ pub(super) fn uid_of_slice(slice: &SliceSpec) -> String {
     }
 }
 
-/// What every selector starts with.
-const INSTANCES: &str = "job=~\"$job\",instance=~\"$instance\"";
-
-/// The series of chosen instances, ready or not.
-fn chosen(family: &Family, matchers: &str) -> String {
-    let comma = if matchers.is_empty() { "" } else { "," };
-    format!("{}{{{INSTANCES}{comma}{matchers}}}", family.name)
-}
-
-/// A KPI's figures by `by`, merged over ready instances.
-fn figures(kpi: &KpiSpec, matchers: &str, by: &str) -> String {
-    let family = catalog::kpi_family(kpi);
-    format!("max by ({by}) ({})", of_ready(&format!("{family}{{{INSTANCES},{matchers}}}")))
-}
-
 /// Every label that may tell verdicts apart, over all slices.
 fn verdict_labels(declarations: &Declarations) -> String {
     let mut labels = vec!["objective".to_owned(), "slice".to_owned()];
@@ -76,19 +62,7 @@ fn verdict_labels(declarations: &Declarations) -> String {
     labels.join(", ")
 }
 
-/// Verdicts as a number by `by`: what is worse is higher, unknown is 0.
-fn state_code(matchers: &str, by: &str) -> String {
-    let states: Vec<String> = State::ALL
-        .into_iter()
-        .map(|state| {
-            let matchers = format!("{matchers}state=\"{}\"", state.name());
-            format!("{} * ({} == 1)", code(state), chosen(&catalog::OBJECTIVE_STATE, &matchers))
-        })
-        .collect();
-    format!("max by ({by}) ({})", of_ready(&format!("({})", states.join(" or "))))
-}
-
-/// The number that [`state_code`] gives a state.
+/// The number that [`Chosen::state_code`] gives a state.
 const fn code(state: State) -> u8 {
     match state {
         State::Unknown => 0,

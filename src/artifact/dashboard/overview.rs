@@ -6,13 +6,17 @@ use serde_json::json;
 use super::super::words;
 use super::board::Board;
 use super::panel::{Panel, Shape, verdict_mappings};
-use super::{chosen, code, figures, grafana_unit, ranking, state_code, verdict_labels};
+use super::{Chosen, code, grafana_unit, ranking, verdict_labels};
+use crate::artifact::Inputs;
 use crate::catalog;
 use crate::kpi::{Declarations, KpiSpec, SliceIndex};
-use crate::objective::{ObjectiveSpec, State};
+use crate::objective::State;
 
-pub(super) fn board(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Board {
+pub(super) fn board<'a>(inputs: &Inputs<'a>) -> Board<'a> {
+    let Inputs { declarations, objectives, scope, .. } = *inputs;
+    let chosen = Chosen { scope };
     let mut board = Board::new(
+        chosen,
         super::OVERVIEW_UID,
         "Tidegauge / Overview",
         "How the objectives stand, the KPIs over all traffic, and the campaigns that stand out.",
@@ -27,18 +31,18 @@ pub(super) fn board(declarations: &Declarations, objectives: &[ObjectiveSpec]) -
         };
     board.fixed_variable("window", "Window", &windows, false, windows.len() / 2);
     if !objectives.is_empty() {
-        objective_section(&mut board, declarations);
+        objective_section(&mut board, chosen, declarations);
     }
     if let Some(slice) = whole {
-        kpi_sections(&mut board, declarations, slice);
+        kpi_sections(&mut board, chosen, declarations, slice);
     }
     if let Some(slice) = declarations.slices.iter().position(|slice| slice.fields.len() == 1) {
-        ranking::section(&mut board, declarations, objectives, slice);
+        ranking::section(&mut board, inputs, slice);
     }
     board
 }
 
-fn objective_section(board: &mut Board, declarations: &Declarations) {
+fn objective_section(board: &mut Board<'_>, chosen: Chosen<'_>, declarations: &Declarations) {
     let labels = verdict_labels(declarations);
     board.section("Objectives");
     for (state, title, colour, help) in [
@@ -52,16 +56,15 @@ fn objective_section(board: &mut Board, declarations: &Declarations) {
             "Nothing can be said: no data, too few, or not fresh.",
         ),
     ] {
-        let count = format!("count({} == {}) or vector(0)", state_code("", &labels), code(state));
+        let of_state = format!("{} == {}", chosen.state_code("", &labels), code(state));
+        let count = chosen.or_zero(&chosen.count(&of_state));
         let panel = Panel::new(Shape::Stat, title, help)
             .ask(count, title)
             .colours(&[(None, "#8e8e8e"), (Some(1.0), colour)]);
         board.add(panel, 3, 4);
     }
-    let attainment = format!(
-        "avg(max by ({labels}) ({}))",
-        super::of_ready(&chosen(&catalog::OBJECTIVE_ATTAINMENT, ""))
-    );
+    let attained = chosen.of_ready(&labels, &chosen.all(&catalog::OBJECTIVE_ATTAINMENT));
+    let attainment = chosen.scope.aggregate("avg", "", &attained);
     board.add(
         Panel::new(
             Shape::Stat,
@@ -80,7 +83,7 @@ fn objective_section(board: &mut Board, declarations: &Declarations) {
             "Age of the figures",
             "How long ago the moment is for which the figures hold.",
         )
-        .ask(format!("time() - max({})", chosen(&catalog::AS_OF, "")), "age")
+        .ask(format!("time() - {}", chosen.merged("max", "", &catalog::AS_OF)), "age")
         .unit("s")
         .colours(&[(None, "green"), (Some(30.0), "orange"), (Some(120.0), "red")]),
         4,
@@ -88,19 +91,19 @@ fn objective_section(board: &mut Board, declarations: &Declarations) {
     );
     board.add(
         Panel::new(Shape::Stat, "Ready instances", "Only what they say counts.")
-            .ask(format!("sum({})", chosen(&catalog::READY, "")), "ready")
+            .ask(chosen.merged("sum", "", &catalog::READY), "ready")
             .colours(&[(None, "red"), (Some(1.0), "green")]),
         4,
         4,
     );
     board.add(
         Panel::new(Shape::Bands, "Verdicts", "One band for each objective and slice value.")
-            .ask(state_code("", &labels), &legend(&labels))
+            .ask(chosen.state_code("", &labels), &legend(&labels))
             .verdicts(),
         24,
         9,
     );
-    board.add(objective_table(&labels), 24, 9);
+    board.add(objective_table(chosen, &labels), 24, 9);
 }
 
 fn legend(labels: &str) -> String {
@@ -112,10 +115,10 @@ fn legend(labels: &str) -> String {
     parts.join(" ")
 }
 
-fn objective_table(labels: &str) -> Panel {
-    let merged = |family| format!("max by ({labels}) ({})", super::of_ready(&chosen(family, "")));
+fn objective_table(chosen: Chosen<'_>, labels: &str) -> Panel {
+    let merged = |family| chosen.of_ready(labels, &chosen.all(family));
     Panel::new(Shape::Table, "Objectives now", "Figure and remaining in the unit of the KPI; attainment 100 % is exactly the target.")
-        .ask(state_code("", labels), "")
+        .ask(chosen.state_code("", labels), "")
         .ask(merged(&catalog::OBJECTIVE_VALUE), "")
         .ask(merged(&catalog::OBJECTIVE_ATTAINMENT), "")
         .ask(merged(&catalog::OBJECTIVE_REMAINING), "")
@@ -140,7 +143,12 @@ fn objective_table(labels: &str) -> Panel {
         .style_of("attainment", json!([{ "id": "unit", "value": "percentunit" }]))
 }
 
-fn kpi_sections(board: &mut Board, declarations: &Declarations, slice: SliceIndex) {
+fn kpi_sections(
+    board: &mut Board<'_>,
+    chosen: Chosen<'_>,
+    declarations: &Declarations,
+    slice: SliceIndex,
+) {
     let matchers = format!("slice=\"{}\",window=\"$window\"", declarations.slices[slice].name);
     for group in groups(declarations, slice) {
         board.section(&words::title(group));
@@ -149,7 +157,7 @@ fn kpi_sections(board: &mut Board, declarations: &Declarations, slice: SliceInde
         let width = (24 / kpis().count().clamp(3, 6)) as u32;
         for kpi in kpis() {
             let panel = Panel::new(Shape::Stat, words::title(&kpi.id), kpi.help.clone())
-                .ask(figures(kpi, &matchers, "window"), "{{window}}")
+                .ask(chosen.figures(kpi, &matchers, "window"), "{{window}}")
                 .unit(grafana_unit(&kpi.unit));
             board.add(panel, width, 4);
         }
@@ -172,7 +180,8 @@ fn kpi_sections(board: &mut Board, declarations: &Declarations, slice: SliceInde
                 Panel::new(Shape::Lines, format!("{title}, over $window"), "Over all traffic.")
                     .unit(unit.clone());
             for kpi in kpis().filter(|kpi| grafana_unit(&kpi.unit) == unit) {
-                panel = panel.ask(figures(kpi, &matchers, "window"), &words::title(&kpi.id));
+                let figures = chosen.figures(kpi, &matchers, "window");
+                panel = panel.ask(figures, &words::title(&kpi.id));
             }
             board.add(panel, width, 8);
         }

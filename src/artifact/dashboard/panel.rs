@@ -85,6 +85,20 @@ impl Panel {
         self
     }
 
+    /// Adds labels to what every series is called.
+    pub(super) fn tell_apart(mut self, labels: &[String]) -> Self {
+        for target in &mut self.targets {
+            for label in labels {
+                let field = format!("{{{{{label}}}}}");
+                let legend = target["legendFormat"].as_str().unwrap_or_default();
+                if !legend.is_empty() && !legend.contains(&field) {
+                    target["legendFormat"] = json!(format!("{legend} {field}"));
+                }
+            }
+        }
+        self
+    }
+
     pub(super) fn unit(mut self, unit: impl Into<String>) -> Self {
         self.unit = unit.into();
         self

@@ -3,7 +3,8 @@
 use super::super::words;
 use super::board::Board;
 use super::panel::{Panel, Shape};
-use super::{figures, grafana_unit, uid_of_slice};
+use super::{Chosen, grafana_unit, uid_of_slice};
+use crate::artifact::Inputs;
 use crate::catalog;
 use crate::kpi::{Declarations, Direction, Formula, KpiIndex, KpiSpec, SliceIndex};
 use crate::objective::ObjectiveSpec;
@@ -12,12 +13,9 @@ use crate::objective::ObjectiveSpec;
 const SHOWN: usize = 10;
 
 /// One line of panels with the most and the worst, one with the best.
-pub(super) fn section(
-    board: &mut Board,
-    declarations: &Declarations,
-    objectives: &[ObjectiveSpec],
-    slice: SliceIndex,
-) {
+pub(super) fn section(board: &mut Board<'_>, inputs: &Inputs<'_>, slice: SliceIndex) {
+    let Inputs { declarations, objectives, scope, .. } = *inputs;
+    let chosen = Chosen { scope };
     let spec = &declarations.slices[slice];
     let Some(label) = catalog::slice_labels(spec).into_iter().next() else { return };
     let Some(window) = spec.windows.get(spec.windows.len() / 2) else { return };
@@ -33,18 +31,23 @@ pub(super) fn section(
         ("Worst", of(Direction::Down, 3)),
         ("Best", of(Direction::Up, 4)),
     ];
+    let shown: String = [label.as_str()]
+        .into_iter()
+        .chain(chosen.variables())
+        .map(|label| format!("var-{label}=${{__field.labels.{label}}}&"))
+        .collect();
     for (what, kpis) in lines {
         for kpi in kpis {
             let title = format!("{what} by {}", words::title(&kpi.id));
             let panel = Panel::new(Shape::Bars, title, kpi.help.clone())
-                .ask(first(declarations, kpi, &matchers, &label), &format!("{{{{{label}}}}}"))
+                .ask(
+                    first(chosen, declarations, kpi, &matchers, &label),
+                    &format!("{{{{{label}}}}}"),
+                )
                 .unit(grafana_unit(&kpi.unit))
                 .link(
                     &format!("Open this {label}"),
-                    &format!(
-                        "/d/{}?var-{label}=${{__field.labels.{label}}}&${{__url_time_range}}",
-                        uid_of_slice(spec)
-                    ),
+                    &format!("/d/{}?{shown}${{__url_time_range}}", uid_of_slice(spec)),
                 );
             board.add(panel, 6, 9);
         }
@@ -77,15 +80,22 @@ fn ranked(
 
 /// The highest figures; those with less than the minimum sample only where none has
 /// more, since a share of three means nothing.
-fn first(declarations: &Declarations, kpi: &KpiSpec, matchers: &str, label: &str) -> String {
-    let figures = figures(kpi, matchers, label);
+fn first(
+    chosen: Chosen<'_>,
+    declarations: &Declarations,
+    kpi: &KpiSpec,
+    matchers: &str,
+    label: &str,
+) -> String {
+    let figures = chosen.figures(kpi, matchers, label);
     let ranked = match kpi.sample.as_ref().map(|sample| (&sample.of, sample.minimum)) {
         Some((Formula::Measure(measure), minimum)) => {
             let family = catalog::measure_family(&declarations.measures[*measure]);
             format!(
-                "({figures} and on ({label}) {family}{{{},{matchers}}} >= {minimum}) or on () \
-                 {figures}",
-                super::INSTANCES
+                "({figures} and {} {} >= {minimum}) or {} {figures}",
+                chosen.scope.on(label),
+                chosen.named(&family, matchers),
+                chosen.scope.on("")
             )
         }
         _ => figures,

@@ -7,28 +7,31 @@ use super::super::words;
 use super::board::Board;
 use super::overview::{groups, of_group};
 use super::panel::{Panel, Shape};
-use super::{chosen, figures, grafana_unit, state_code, uid_of_slice};
+use super::{Chosen, grafana_unit, uid_of_slice};
+use crate::artifact::Inputs;
 use crate::catalog;
-use crate::kpi::{Declarations, SliceIndex};
+use crate::kpi::SliceIndex;
 use crate::objective::{ObjectiveSpec, Target};
 
-pub(super) fn board(
-    declarations: &Declarations,
-    objectives: &[ObjectiveSpec],
-    index: SliceIndex,
-) -> Board {
+pub(super) fn board<'a>(inputs: &Inputs<'a>, index: SliceIndex) -> Board<'a> {
+    let Inputs { declarations, objectives, scope, .. } = *inputs;
+    let chosen = Chosen { scope };
     let slice = &declarations.slices[index];
     let fields = catalog::slice_labels(slice);
     let mut board = Board::new(
+        chosen,
         &uid_of_slice(slice),
         &format!("Tidegauge / One {}", fields.join(" and ")),
         "Every KPI of one value in every window, beside the objectives that are set for it.",
     );
     let mut matchers = format!("slice=\"{}\"", slice.name);
     for field in &fields {
-        let query = format!(
-            "label_values({{__name__=~\"tidegauge_.+\",job=~\"$job\",{matchers}}}, {field})"
-        );
+        let mut wanted = "__name__=~\"tidegauge_.+\",job=~\"$job\"".to_owned();
+        for label in chosen.variables() {
+            wanted.push_str(&format!(",{label}=~\"${label}\""));
+        }
+        let series = scope.named("", &format!("{wanted},{matchers}"));
+        let query = format!("label_values({series}, {field})");
         board.query_variable(field, &words::title(field), &query, false);
         matchers.push_str(&format!(",{field}=\"${field}\""));
     }
@@ -37,14 +40,14 @@ pub(super) fn board(
     let own: Vec<&ObjectiveSpec> =
         objectives.iter().filter(|objective| objective.slice == index).collect();
     if !own.is_empty() {
-        objective_section(&mut board, &matchers);
+        objective_section(&mut board, chosen, &matchers);
     }
     let windowed = format!("{matchers},window=~\"$window\"");
     for group in groups(declarations, index) {
         board.section(&words::title(group));
         for kpi in of_group(declarations, index, group) {
             let mut panel = Panel::new(Shape::Lines, words::title(&kpi.id), kpi.help.clone())
-                .ask(figures(kpi, &windowed, "window"), "{{window}}")
+                .ask(chosen.figures(kpi, &windowed, "window"), "{{window}}")
                 .unit(grafana_unit(&kpi.unit));
             let targets: Vec<&ObjectiveSpec> = own
                 .iter()
@@ -52,7 +55,7 @@ pub(super) fn board(
                 .filter(|objective| declarations.kpis[objective.kpi].id == kpi.id)
                 .collect();
             for objective in targets {
-                panel = with_target(panel, objective);
+                panel = with_target(panel, chosen, objective);
             }
             board.add(panel, 8, 7);
         }
@@ -60,20 +63,18 @@ pub(super) fn board(
     board
 }
 
-fn objective_section(board: &mut Board, matchers: &str) {
+fn objective_section(board: &mut Board<'_>, chosen: Chosen<'_>, matchers: &str) {
     board.section("Objectives");
     let comma = format!("{matchers},");
     board.add(
         Panel::new(Shape::Bands, "Verdicts", "One band for each objective.")
-            .ask(state_code(&comma, "objective"), "{{objective}}")
+            .ask(chosen.state_code(&comma, "objective"), "{{objective}}")
             .verdicts(),
         14,
         7,
     );
-    let attainment = format!(
-        "max by (objective) ({})",
-        super::of_ready(&chosen(&catalog::OBJECTIVE_ATTAINMENT, matchers))
-    );
+    let attained = chosen.series(&catalog::OBJECTIVE_ATTAINMENT, matchers);
+    let attainment = chosen.of_ready("objective", &attained);
     board.add(
         Panel::new(Shape::Bars, "Attainment", "100 % is exactly the target, above is better.")
             .ask(attainment, "{{objective}}")
@@ -86,10 +87,10 @@ fn objective_section(board: &mut Board, matchers: &str) {
 }
 
 /// Draws an objective's bounds as dashed lines.
-fn with_target(panel: Panel, objective: &ObjectiveSpec) -> Panel {
+fn with_target(panel: Panel, chosen: Chosen<'_>, objective: &ObjectiveSpec) -> Panel {
     let matchers = format!("objective=\"{}\"", objective.id);
-    let expr =
-        format!("max by (objective, bound) ({})", chosen(&catalog::OBJECTIVE_TARGET, &matchers));
+    let target = chosen.series(&catalog::OBJECTIVE_TARGET, &matchers);
+    let expr = chosen.scope.aggregate("max", "objective, bound", &target);
     let colour = match objective.target {
         Target::AtLeast(_) => "green",
         Target::AtMost(_) => "red",

@@ -5,12 +5,11 @@ mod kpis;
 mod metrics;
 mod objectives;
 
-use super::Artifact;
-use crate::kpi::Declarations;
-use crate::objective::ObjectiveSpec;
+use super::{Artifact, Inputs};
 
 /// `metrics.md`, `kpis.md` and `objectives.md`.
-pub fn docs(declarations: &Declarations, objectives: &[ObjectiveSpec]) -> Vec<Artifact> {
+pub fn docs(inputs: &Inputs<'_>) -> Vec<Artifact> {
+    let (declarations, objectives) = (inputs.declarations, inputs.objectives);
     let pages = [
         ("metrics.md", metrics::page(declarations)),
         ("kpis.md", kpis::page(declarations)),

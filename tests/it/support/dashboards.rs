@@ -39,6 +39,13 @@ pub(crate) fn queries(dashboard: &str) -> Vec<Query> {
     queries
 }
 
+/// The variables in their order, each with what it asks.
+pub(crate) fn variables(dashboard: &str) -> Vec<(String, String)> {
+    let dashboard = parsed(dashboard);
+    let variables = list(&dashboard["templating"]["list"]).iter();
+    variables.map(|one| (text(&one["name"]), text(&one["definition"]))).collect()
+}
+
 /// An expression as Grafana sends it: `All` for the instances, and for the other
 /// variables what `chosen` says.
 pub(crate) fn filled(expression: &str, chosen: &[(&str, &str)]) -> String {

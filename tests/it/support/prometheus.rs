@@ -17,6 +17,15 @@ use super::process::{Server, installed, wait_until};
 /// The labels of a series, by name.
 pub(crate) type Labels = BTreeMap<String, String>;
 
+/// An alert as Prometheus holds it, its texts rendered.
+#[derive(Debug, Clone)]
+pub(crate) struct ActiveAlert {
+    /// Its labels, the name among them.
+    pub(crate) labels: Labels,
+    /// Its texts.
+    pub(crate) annotations: Labels,
+}
+
 /// Where a program of Debian's package `prometheus` is.
 #[track_caller]
 pub(crate) fn program(name: &str) -> PathBuf {
@@ -45,6 +54,8 @@ fn copy(from: &Path, to: &Path) {
 pub(crate) struct PrometheusSpec<'a> {
     /// `host:port` of every instance to scrape.
     pub(crate) targets: &'a [String],
+    /// What the label `env` of each of them is; none for the others.
+    pub(crate) environments: &'a [&'a str],
     /// The rule file's text; `None` for the deployed one.
     pub(crate) rules: Option<&'a str>,
     /// `http://host:port` of an Alertmanager.
@@ -76,13 +87,13 @@ impl PrometheusServer {
                 .replace("evaluation_interval: 5s", &format!("evaluation_interval: {interval}"));
             fs::write(&file, text).expect("prometheus.yml can be written");
         }
-        write_targets(&config.join("targets/tidegauge.yml"), spec.targets);
+        write_targets(&config.join("targets/tidegauge.yml"), spec.targets, spec.environments);
         let alertmanagers: Vec<String> = spec
             .alertmanager
             .iter()
             .map(|base| base.trim_start_matches("http://").to_owned())
             .collect();
-        write_targets(&config.join("targets/alertmanager.yml"), &alertmanagers);
+        write_targets(&config.join("targets/alertmanager.yml"), &alertmanagers, &[]);
         if let Some(rules) = spec.rules {
             fs::write(config.join("tidegauge.rules.yml"), rules).expect("rules can be written");
         }
@@ -102,7 +113,7 @@ impl PrometheusServer {
     /// Names other instances; Prometheus notices by itself.
     #[allow(dead_code, reason = "for tests whose instances come and go")]
     pub(crate) fn set_targets(&self, targets: &[String]) {
-        write_targets(&self.folder.path().join("config/targets/tidegauge.yml"), targets);
+        write_targets(&self.folder.path().join("config/targets/tidegauge.yml"), targets, &[]);
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -147,6 +158,20 @@ impl PrometheusServer {
         )
     }
 
+    /// The alerts of a name that fire.
+    pub(crate) fn firing(&self, name: &str) -> Vec<ActiveAlert> {
+        let answer = self.get("/api/v1/alerts", &[]).unwrap_or_else(|error| panic!("{error}"));
+        let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
+        alerts
+            .iter()
+            .filter(|one| one["state"] == "firing" && one["labels"]["alertname"] == name)
+            .map(|one| ActiveAlert {
+                labels: labels(&one["labels"]),
+                annotations: labels(&one["annotations"]),
+            })
+            .collect()
+    }
+
     /// Waits until every group of rules was evaluated after this call.
     #[track_caller]
     pub(crate) fn wait_for_evaluation(&self, limit: Duration) {
@@ -183,9 +208,19 @@ impl PrometheusServer {
     }
 }
 
-fn write_targets(file: &Path, targets: &[String]) {
+fn write_targets(file: &Path, targets: &[String], environments: &[&str]) {
+    let environments = environments.iter().map(Some).chain(std::iter::repeat(None));
+    let groups: Vec<Value> = targets
+        .iter()
+        .zip(environments)
+        .map(|(target, environment)| {
+            let labels: BTreeMap<&str, &&str> =
+                environment.map(|env| ("env", env)).into_iter().collect();
+            serde_json::json!({ "targets": [target], "labels": labels })
+        })
+        .collect();
     // JSON is YAML; renamed into place, so that no half-written file is read.
-    let text = serde_json::json!([{ "targets": targets }]).to_string();
+    let text = serde_json::json!(groups).to_string();
     let draft = file.with_extension("draft");
     fs::write(&draft, text).expect("targets can be written");
     fs::rename(&draft, file).expect("targets can be replaced");
