@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::state_cli::Place;
 use crate::support::instance::{Instance, Metrics};
 
-/// Enough that reading them takes a second or more.
+/// Enough that reading them takes a second or so.
 const IDS: u64 = 16_000_000;
 
-fn with_much_state() -> Place {
+fn with_ids(ids: u64) -> Place {
     let place = Place::alone();
     place.begin_a_state();
-    place.remember(IDS);
+    place.remember(ids);
     place
 }
 
@@ -31,7 +31,7 @@ fn first_answer(instance: &Instance, path: &str) -> (u16, String) {
 
 #[test]
 fn while_the_state_is_loaded_pages_say_so() {
-    let place = with_much_state();
+    let place = with_ids(IDS);
     let instance = Instance::start(&place.text);
     assert_eq!(first_answer(&instance, "/healthz"), (200, "alive\n".to_owned()));
     let (status, text) = first_answer(&instance, "/readyz");
@@ -64,7 +64,7 @@ fn while_the_state_is_loaded_pages_say_so() {
 
 #[test]
 fn a_stop_does_not_wait_for_the_state() {
-    let place = with_much_state();
+    let place = with_ids(IDS);
     let instance = Instance::start(&place.text);
     let (_, text) = first_answer(&instance, "/readyz");
     assert!(text.starts_with("loading: "), "{text}");
@@ -76,9 +76,9 @@ fn a_stop_does_not_wait_for_the_state() {
 
 #[test]
 fn a_state_that_cannot_be_loaded_ends_it() {
-    let place = with_much_state();
+    let place = with_ids(1_000);
     place.damage_ids();
     let (status, log) = Instance::start(&place.text).wait_for_end(Duration::from_secs(60));
     assert_eq!(status.code(), Some(1), "{log}");
-    assert!(log.contains("error: ") && log.contains("the checksum of the 16000000 items"), "{log}");
+    assert!(log.contains("error: ") && log.contains("the checksum of the 1000 items"), "{log}");
 }

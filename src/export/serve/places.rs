@@ -19,6 +19,8 @@ use super::progress::Progress;
 const CONNECTIONS: usize = 256;
 /// Those of one address, so that there are always places for others.
 const OF_ONE_PEER: usize = 192;
+/// Those beside them that are being closed, so that nobody waits for it.
+const LEAVING: usize = 64;
 /// Nobody is sent away who was still for less than this: a request may be on its way.
 const GRACE: Duration = Duration::from_millis(50);
 /// How often somebody is sent away is worth a word to the operator.
@@ -67,8 +69,8 @@ impl Places {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a client at `peer`. Where places are short it takes until another
-    /// has left, which is some [`GRACE`] at most, unless all of them are being served.
+    /// A place for a client at `peer`. Where places are short it takes until another can
+    /// be sent away: some [`GRACE`] at most, unless all of them are being served.
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Place {
         let peer = neighbourhood(peer);
         loop {
@@ -79,11 +81,12 @@ impl Places {
         }
     }
 
-    /// A place, if one is free; else sees to it that one will be.
+    /// A place, if one is free or somebody can be sent away for it.
     fn try_take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let mut open = self.open();
-        if let Some(from) = open.short_of(peer) {
-            open.send_away(from);
+        if let Some(from) = open.short_of(peer)
+            && !open.send_away(from)
+        {
             return None;
         }
         let number = open.next;
@@ -105,28 +108,28 @@ impl Open {
     /// where there is room.
     fn short_of(&self, peer: IpAddr) -> Option<IpAddr> {
         let mut counts: HashMap<IpAddr, usize> = HashMap::new();
-        for taken in self.taken.values() {
+        for taken in self.taken.values().filter(|taken| !taken.leaving) {
             *counts.entry(taken.peer).or_default() += 1;
         }
+        let stay: usize = counts.values().sum();
         if counts.get(&peer).is_some_and(|count| *count >= OF_ONE_PEER) {
             return Some(peer);
         }
         let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(peer, _)| peer);
-        most.filter(|_| self.taken.len() >= CONNECTIONS)
+        most.filter(|_| stay >= CONNECTIONS)
     }
 
-    /// Sends one at `peer` away, unless one is leaving already.
-    fn send_away(&mut self, peer: IpAddr) {
-        let mut still = None;
-        for (&number, taken) in self.taken.iter().filter(|(_, taken)| taken.peer == peer) {
-            if taken.leaving {
-                return;
-            }
-            let since = taken.progress.still_since();
-            still = still.into_iter().chain(since.map(|since| (since, number))).min();
+    /// Sends the stillest at `peer` away; whether there is one that may go.
+    fn send_away(&mut self, peer: IpAddr) -> bool {
+        if self.taken.values().filter(|taken| taken.leaving).count() >= LEAVING {
+            return false;
         }
-        let Some((_, number)) = still.filter(|(since, _)| since.elapsed() >= GRACE) else { return };
-        let Some(taken) = self.taken.get_mut(&number) else { return };
+        let stay = self.taken.values_mut().filter(|taken| taken.peer == peer && !taken.leaving);
+        let still = stay.filter_map(|taken| Some((taken.progress.still_since()?, taken)));
+        let stillest = still.min_by_key(|(since, _)| *since);
+        let Some((_, taken)) = stillest.filter(|(since, _)| since.elapsed() >= GRACE) else {
+            return false;
+        };
         taken.leaving = true;
         taken.leave.notify_one();
         if self.said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
@@ -136,6 +139,7 @@ impl Open {
                 "more connections than there are places: those that have been still for longest are closed; who opens so many?"
             );
         }
+        true
     }
 }
 
@@ -173,19 +177,14 @@ mod tests {
         assert!(places.try_take(peer("192.0.2.1")).is_none());
         tokio::time::sleep(GRACE * 2).await;
         for newcomer in ["192.0.2.1", "198.51.100.1", "::ffff:192.0.2.1"] {
-            let (_, (place, left)) = tokio::join!(
-                async {
-                    many[1].leave.notified().await;
-                    drop(many.remove(1));
-                },
-                async {
-                    let place = places.take(peer(newcomer)).await;
-                    (place, Instant::now())
-                }
-            );
-            assert!(left.elapsed() < GRACE);
-            few.push(place);
+            few.push(places.try_take(peer(newcomer)).expect("a place"));
+            let left = timeout(GRACE, many[1].leave.notified()).await;
+            assert!(left.is_ok(), "for {newcomer}");
+            drop(many.remove(1));
         }
+        few.iter().for_each(|place| place.progress.asked());
+        many.iter().for_each(|place| place.progress.asked());
+        assert!(places.try_take(peer("192.0.2.1")).is_none(), "all are being served");
     }
 
     #[test]
