@@ -298,7 +298,8 @@ fn readiness_says_why_not() {
     assert_eq!(
         body,
         "broker_down: no broker answers: figures stay right, for an older moment\n\
-         catching_up: the figures are more than a minute old\n"
+         catching_up: the figures are older than any topic may be behind (`stale_after`): \
+         partition 1 of `email-events` has waited 8s behind an open transaction\n"
     );
     let (_, head, body) = server.get("/readyz", &["Accept: application/json"]);
     assert!(head.contains("content-type: application/json"), "{head}");
