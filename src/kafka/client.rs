@@ -128,7 +128,7 @@ pub(super) fn peeker(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaRe
         .set("isolation.level", "read_uncommitted")
         .set("auto.offset.reset", "earliest")
         .set("queued.min.messages", "1")
-        .set("fetch.message.max.bytes", "1024");
+        .set("fetch.message.max.bytes", "65536");
     config.create_with_context(Context::new(shared))
 }
 

@@ -172,10 +172,11 @@ fn say_what_is_special(
     }
 }
 
-/// Records that are looked at in one place.
-const A_GLIMPSE: i64 = 20;
-/// Places that are looked at between the first record and where reading would begin.
-const BETWEEN: i64 = 6;
+/// Records that are looked at in one place: about what one fetch brings.
+const A_GLIMPSE: i64 = 500;
+/// Places that are looked at between the first record and where reading would begin. Up to
+/// 7,500 offsets all records are seen.
+const BETWEEN: i64 = 14;
 
 /// What is seen of partitions of which a look-up by time passes something over.
 #[derive(Debug, Default)]
