@@ -15,7 +15,7 @@ use super::rule::{quoted, scalar};
 use super::words;
 use super::{Artifact, Inputs, OBJECTIVE_MISSED, OBJECTIVE_UNKNOWN};
 use crate::catalog::{self, Family, slice_labels};
-use crate::kpi::{Declarations, Share};
+use crate::kpi::Share;
 use crate::objective::{ObjectiveSpec, Severity, State, Target, UnknownReason};
 
 const PATH: &str = "prometheus/tidegauge.rules.test.yml";

@@ -46,10 +46,10 @@ pub(super) fn rules(inputs: &Inputs<'_>) -> Vec<Rule> {
         ingest(scope),
         figures(scope),
     ]
-        .into_iter()
-        .flatten()
-        .map(|rule| rule.made_for(inputs))
-        .collect()
+    .into_iter()
+    .flatten()
+    .map(|rule| rule.made_for(inputs))
+    .collect()
 }
 
 impl ServiceRule {
