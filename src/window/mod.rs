@@ -7,5 +7,5 @@ mod spec;
 
 pub use ageing::{Ageing, AgeingImage};
 pub use bounds::Bounds;
-pub use progress::{Progress, Reached, StartedAt};
+pub use progress::{Pending, Progress, Reached, StartedAt};
 pub use spec::{BASE_PANE, LADDER, WindowSpec};

@@ -59,6 +59,15 @@ struct Partition {
     unreadable_since: Option<EventTime>,
 }
 
+/// What keeps partitions from being caught up at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pending {
+    /// Some have records that are not folded yet.
+    pub reading: bool,
+    /// Of some nothing is to be had: a transaction is open, or no broker answers.
+    pub waiting: bool,
+}
+
 /// The partitions that are read, and how far.
 ///
 /// Reports on partitions that were not added are ignored: they come from before an
@@ -250,6 +259,18 @@ impl Progress {
             .flatten()
     }
 
+    /// What keeps partitions from being caught up, as of [`Progress::as_of`] of the same
+    /// moment.
+    pub fn pending(&self, now: EventTime) -> Pending {
+        let mut pending = Pending::default();
+        for partition in self.partitions().filter(|of| of.caught_up_at != Some(now)) {
+            let waits = partition.waits(now);
+            pending.waiting |= waits;
+            pending.reading |= !waits;
+        }
+        pending
+    }
+
     /// Whether no partition has been unreadable for more than a minute.
     pub fn complete(&self, now: EventTime) -> bool {
         self.partitions().all(|partition| partition.is_readable(now))
@@ -338,6 +359,15 @@ impl Partition {
         });
         if caught_up {
             self.caught_up_at = Some(now);
+        }
+    }
+
+    /// Whether nothing of it is to be had, though it is not caught up.
+    fn waits(&self, now: EventTime) -> bool {
+        match self.end {
+            Some((_, at)) if now - at > END_HOLDS => true,
+            Some((end, _)) => self.folded_below >= self.open.map_or(end, |(stable, _)| stable),
+            None => now - self.heard_at > END_HOLDS,
         }
     }
 
@@ -436,18 +466,34 @@ mod tests {
             progress.stable_end_reported("t", 0, stable, at);
             progress.position("t", 0, stable.min(10), at);
             progress.as_of(at);
+            let Pending { reading, waiting } = progress.pending(at);
+            assert!(!(reading && waiting), "there is one partition");
             let held = progress.held_since("t", 0).map(|since| since.micros() / 1_000_000);
-            (progress.topic_frontier("t").map(|at| at.micros() / 1_000_000), held)
+            let frontier = progress.topic_frontier("t").map(|at| at.micros() / 1_000_000);
+            (
+                frontier,
+                held,
+                if waiting {
+                    "waiting"
+                } else if reading {
+                    "reading"
+                } else {
+                    ""
+                },
+            )
         };
-        assert_eq!(ends(1_000, 5, 5), (Some(1_000), None));
-        assert_eq!(ends(1_001, 8, 5), (Some(1_000), Some(1_001)));
-        assert_eq!(ends(1_090, 900, 5), (Some(1_000), Some(1_001)));
-        assert_eq!(ends(1_091, 900, 9), (Some(1_000), Some(1_091)), "the next one");
-        assert_eq!(ends(1_092, 900, 50), (Some(1_000), None), "there is something to read");
-        assert_eq!(ends(1_093, 10, 10), (Some(1_093), None));
+        assert_eq!(ends(1_000, 5, 5), (Some(1_000), None, ""));
+        assert_eq!(ends(1_001, 8, 5), (Some(1_000), Some(1_001), "waiting"));
+        assert_eq!(ends(1_090, 900, 5), (Some(1_000), Some(1_001), "waiting"));
+        assert_eq!(ends(1_091, 900, 9), (Some(1_000), Some(1_091), "waiting"), "the next one");
+        assert_eq!(ends(1_092, 900, 50), (Some(1_000), None, "reading"));
+        assert_eq!(ends(1_093, 10, 10), (Some(1_093), None, ""));
         assert_eq!(progress.topic_frontier("u"), None);
         assert!(progress.topic_complete("t", at(1_100)) && progress.topic_complete("u", at(1)));
         assert!(!progress.topic_complete("t", at(1_200)));
+        progress.as_of(at(1_096));
+        let silent = Pending { reading: false, waiting: true };
+        assert_eq!(progress.pending(at(1_096)), silent, "nobody answers");
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn topic(now: EventTime) -> TopicReport {
         frontier: Some(now),
         gaps: 0,
         lost_records: 0,
-        held_for: None,
+        held_for: Some(Span::from_secs(3)),
         passed_over: 0,
     };
     TopicReport {

@@ -417,12 +417,13 @@ fn the_highest_timestamp_is_not_above_the_clock() {
     broker.create_topic("clock", 1).expect("a topic");
     let producer =
         tidegauge::kafka::Producer::connect(broker.bootstrap(), &[]).expect("a producer");
+    let at = |secs: i64| EventTime::from_secs(1_700_000_000 + secs);
     for secs in [10, 30, 20, 99] {
-        let at = Some(EventTime::from_secs(secs));
+        let at = Some(at(secs));
         producer.send("clock", None, Some(b"x"), &[], at).expect("send");
     }
     producer.flush(Duration::from_secs(20)).expect("written");
-    let clock = AtomicI64::new(50);
+    let clock = AtomicI64::new(1_700_000_050);
     let settings = settings(broker.bootstrap(), &["clock"], StartAt::Beginning);
     let (source, events) =
         start(settings, move || EventTime::from_secs(clock.load(Ordering::Relaxed)))
@@ -436,6 +437,6 @@ fn the_highest_timestamp_is_not_above_the_clock() {
             read += batch.len();
         }
     }
-    assert_eq!(highest, Some(EventTime::from_secs(30)));
+    assert_eq!(highest, Some(at(30)));
     source.close(Duration::from_secs(5));
 }

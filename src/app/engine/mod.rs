@@ -58,8 +58,8 @@ pub struct Engine {
     started_at: EventTime,
     /// The newest report's `as_of`, and when it was made.
     last: Option<(EventTime, EventTime)>,
-    /// The newest report's figures.
-    shown: Option<Arc<KpiSnapshot>>,
+    /// The newest report's figures, if there was nothing to be read when they were made.
+    settled: Option<Arc<KpiSnapshot>>,
 }
 
 #[derive(Default)]
@@ -120,7 +120,7 @@ impl Engine {
             stopping: false,
             started_at,
             last: None,
-            shown: None,
+            settled: None,
         }
     }
 

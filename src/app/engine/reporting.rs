@@ -10,7 +10,7 @@ use crate::export::{
 };
 use crate::kpi::{KpiSnapshot, MeasureIndex};
 use crate::objective::judge;
-use crate::window::BASE_PANE;
+use crate::window::{BASE_PANE, Pending};
 
 impl Engine {
     /// Ages the state and says what holds at this moment.
@@ -26,7 +26,6 @@ impl Engine {
         let complete = self.progress.complete(now);
         let covered_from = self.covered_from();
         let snapshot = as_of.map(|as_of| self.figures(as_of, now, covered_from));
-        self.shown.clone_from(&snapshot);
         self.forget_ids(now);
         let stale = as_of.is_some_and(|as_of| self.is_stale(as_of, now));
         let verdicts = snapshot.as_deref().map_or_else(Vec::new, |snapshot| {
@@ -107,8 +106,8 @@ impl Engine {
             .collect()
     }
 
-    /// The figures of a moment. While that stands still because some partition waits, so
-    /// do they: what the others hold of the same pane came after it.
+    /// The figures of a moment. While that stands still because nothing is to be had of
+    /// some partition, so do they: what the others hold of the same pane came after it.
     fn figures(
         &mut self,
         as_of: EventTime,
@@ -116,22 +115,27 @@ impl Engine {
         covered_from: Option<EventTime>,
     ) -> Arc<KpiSnapshot> {
         self.store.advance(as_of, self.progress.highest_read());
-        let same = self.shown.take().filter(|shown| shown.as_of == as_of && as_of < now);
-        same.unwrap_or_else(|| Arc::new(self.store.snapshot(as_of, covered_from)))
+        let Pending { reading, waiting } = self.progress.pending(now);
+        let settled = self.settled.take().filter(|settled| waiting && settled.as_of == as_of);
+        let figures = settled.unwrap_or_else(|| Arc::new(self.store.snapshot(as_of, covered_from)));
+        self.settled = Some(Arc::clone(&figures)).filter(|_| !reading);
+        figures
     }
 
     /// `as_of` goes back only when the clock does: a partition found later, with a
     /// past of its own, holds it where it is until that is read.
     ///
-    /// Where some partition is not caught up, it is the last moment before the pane in
-    /// which that one's frontier lies: others are beyond it, and half a pane of one topic
-    /// beside a whole one of another would be no figure.
+    /// While nothing is to be had of some partition, it is at most the last moment before
+    /// the pane in which that one's frontier lies: others are beyond it, and half a pane of
+    /// one topic beside a whole one of another would be no figure.
     fn as_of(&mut self, now: EventTime) -> Option<EventTime> {
-        let whole = |at: EventTime| match at < now {
+        let as_of = self.progress.as_of(now);
+        let waiting = self.progress.pending(now).waiting;
+        let whole = |at: EventTime| match waiting {
             true => at.floor(BASE_PANE) - Span::from_micros(1),
             false => at,
         };
-        let as_of = self.progress.as_of(now).map(whole);
+        let as_of = as_of.map(whole);
         let held = self.last.filter(|(_, made_at)| *made_at <= now).map(|(as_of, _)| as_of);
         let as_of = as_of.max(held);
         self.last = as_of.map(|as_of| (as_of, now));

@@ -132,6 +132,32 @@ fn freshness(board: &mut Board<'_>, chosen: Chosen<'_>) {
         8,
         8,
     );
+    board.add(
+        Panel::new(
+            Shape::Lines,
+            "How far topics are behind",
+            "Beyond its `stale_after` nothing that rests on a topic is judged.",
+        )
+        .ask(chosen.merged("min", "topic", &catalog::TOPIC_BEHIND), "{{topic}}")
+        .ask(chosen.merged("max", "topic", &catalog::TOPIC_STALE_AFTER), "{{topic}} may be")
+        .unit("s"),
+        12,
+        8,
+    );
+    board.add(
+        Panel::new(
+            Shape::Lines,
+            "Open transactions by partition",
+            "For how long nothing can be read because the next transaction is open.",
+        )
+        .ask(
+            chosen.merged("min", "topic, partition", &catalog::OPEN_TRANSACTION),
+            "{{topic}}/{{partition}}",
+        )
+        .unit("s"),
+        12,
+        8,
+    );
 }
 
 fn ingest(board: &mut Board<'_>, chosen: Chosen<'_>) {
