@@ -282,7 +282,7 @@ impl Reading {
             limits.takes(record.topic, record.partition, record.offset)
         });
         if let Some(seen) = &mut self.seen {
-            decoded.leave_out_copies(seen, now);
+            decoded.leave_out_copies(seen);
         }
         self.store.fold(&decoded.events);
         for at in &decoded.positions {
@@ -310,7 +310,7 @@ impl Reading {
             self.store.advance(as_of.min(live), highest);
         }
         if let (Some(seen), Some(highest)) = (&mut self.seen, highest) {
-            seen.advance(as_of.min(highest));
+            seen.advance(as_of.min(highest), None);
         }
     }
 }
