@@ -208,7 +208,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
             .filter(|broken| broken.range.end > broken.range.first)
             .map(|broken| (broken.partition, broken.range.first))
             .collect();
-        let oldest = lookup::oldest_timestamps(&self.settings, &self.shared, topic, &held)?;
+        let oldest = lookup::timestamps(&self.settings, &self.shared, topic, &held)?;
         let now = (self.clock)();
         let say = |Broken { partition, from_offset, range, reason }| {
             let lost = match reason {
