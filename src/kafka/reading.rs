@@ -332,11 +332,10 @@ impl<C: Fn() -> EventTime> Reading<C> {
             assigned.in_batch = (sequence, position);
         }
         assigned.position = offset + 1;
-        let timestamp = message
-            .timestamp()
-            .to_millis()
-            .filter(|millis| *millis >= 0)
-            .map(EventTime::from_millis);
+        // One that counts seconds, or is none, says nothing of when the record was written.
+        let millis = message.timestamp().to_millis().map(i128::from);
+        let timestamp =
+            millis.and_then(|millis| EventTime::checked_from_micros(millis * 1_000).ok());
         if timestamp.is_some_and(|timestamp| timestamp > self.now) {
             self.now = clock();
         }
