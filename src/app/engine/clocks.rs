@@ -113,6 +113,7 @@ impl Instance {
                 partition: partition as i32,
                 position: read[partition] as i64,
                 end_offset: logs[partition].len() as i64,
+                stable_offset: logs[partition].len() as i64,
             })
             .collect();
         self.engine.ends(&ends, now, now);
