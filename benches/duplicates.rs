@@ -54,7 +54,7 @@ fn remembered(journal: bool) -> SeenIds {
     for number in 0..REMEMBERED {
         seen.observe(spread(number), seen_at(number));
     }
-    seen.advance(at(NOW));
+    seen.advance(at(NOW), Some(at(NOW)));
     seen
 }
 
@@ -171,14 +171,13 @@ fn main() {
     drop(seen);
 
     let mut seen = remembered(true);
-    let step = seen.step();
     let lists = seen.take_added();
     drop(seen);
     let started = Instant::now();
     let mut restored = SeenIds::new(HORIZON);
     let nanos = nanos_for_each(1, || {
-        for (sixteenth, items) in &lists {
-            restored.restore(step, *sixteenth, items);
+        for ((length, number), items) in &lists {
+            restored.restore(*length, *number, items);
         }
         restored.restored();
     });

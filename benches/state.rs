@@ -1,15 +1,19 @@
 //! What saving the state costs, and how long a restart takes.
 //!
-//! `cargo bench --bench state`, or a part of it: `-- cost`, `-- sizes`, `-- loading`
+//! `cargo bench --bench state`, or a part of it: `-- cost`, `-- sizes`, `-- loading`,
+//! `-- history`
 //!
 //! - the whole path from bytes to cells at full speed, copies looked for, with a
 //!   checkpoint for each second of processor time against none, in turns;
 //! - the bytes of a checkpoint a second at 1,000 and at 20,000 events a second;
-//! - loading ten million ids and cells, a gigabyte of memory in all.
+//! - loading ten million ids and cells, a gigabyte of memory in all;
+//! - four million events of ninety days and 10,000 campaigns, in any order of time:
+//!   reading them with a snapshot and a checkpoint for each second of processor time,
+//!   then loading what that has left; one order alone: `-- backwards`.
 //!
 //! Checkpoints are written and synced in the measured thread, so that all of their
 //! processor time is in the figures. Measured is the processor time of that thread,
-//! and for loading the time that passes.
+//! and for loading also the time that passes.
 
 #[path = "common/processor.rs"]
 mod processor;
@@ -18,7 +22,7 @@ mod traffic;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tidegauge::admit::Sighting;
@@ -27,7 +31,7 @@ use tidegauge::app::saved::{self, Loaded};
 use tidegauge::app::{DecodedBatch, Engine};
 use tidegauge::checkpoint::{Directory, Home as _, Step};
 use tidegauge::config;
-use tidegauge::event::{EventTime, RawRecord, Span};
+use tidegauge::event::{Decimal, Event, EventTime, RawRecord, Span, TypeId};
 use tidegauge::export::DeadLetterReport;
 use tidegauge::format::{Decoder, Element, Format, Limits, Wanted};
 use tidegauge::kafka::{PartitionEnd, PartitionStart, Position};
@@ -46,14 +50,25 @@ const IDS: u64 = 10_000_000;
 /// Of the state that is loaded, ids included.
 const STATE_BYTES: f64 = 1024.0 * 1024.0 * 1024.0;
 
-fn declarations(cap: usize) -> Arc<Declarations> {
+const DAY: i64 = 86_400;
+/// Of a slice without fields, and of others, in seconds.
+type Windows = (&'static [i64], &'static [i64]);
+const UP_TO_A_WEEK: Windows =
+    (&[300, 3_600, 21_600, DAY, 3 * DAY, 7 * DAY], &[3_600, DAY, 7 * DAY]);
+const UP_TO_A_QUARTER: Windows = (
+    &[300, 3_600, 21_600, DAY, 3 * DAY, 7 * DAY, 30 * DAY, 90 * DAY],
+    &[3_600, DAY, 7 * DAY, 30 * DAY, 90 * DAY],
+);
+/// Of a history: its campaigns, events and days.
+const CAMPAIGNS: u64 = 10_000;
+const PAST_EVENTS: usize = 4_000_000;
+const PAST: i64 = 90 * DAY;
+
+fn declarations(cap: usize, windows: Windows) -> Arc<Declarations> {
     let config = config::parse("bench.toml", CONFIG, &|_| None).expect("a configuration");
     let mut declarations = config.declarations;
     for slice in &mut declarations.slices {
-        let windows: &[i64] = match slice.fields.is_empty() {
-            true => &[300, 3_600, 21_600, 86_400, 259_200, 604_800],
-            false => &[3_600, 86_400, 604_800],
-        };
+        let windows = if slice.fields.is_empty() { windows.0 } else { windows.1 };
         let window = |secs: &i64| WindowSpec::new(Span::from_secs(*secs)).expect("a window");
         slice.windows = windows.iter().map(window).collect();
         slice.cap = cap;
@@ -77,17 +92,7 @@ impl Pipeline {
         let wanted = Wanted::Named(plan.wanted_attributes());
         let format = Format::compile(&spec, &declarations.vocabulary, &wanted);
         let decoder = Decoder::new(Arc::new(format), Limits::default());
-        let start = PartitionStart {
-            topic: "events".into(),
-            partition: 0,
-            start_offset: 0,
-            first_offset: 0,
-            covered_from: None,
-            committed: None,
-            resumed: false,
-            topic_id: None,
-        };
-        engine.partition(&start, now);
+        engine.partition(&beginning(0), now);
         Pipeline { plan, decoder, engine, next_offset: 0 }
     }
 
@@ -132,6 +137,19 @@ impl Pipeline {
         };
         self.engine.ends(&[end], now, now);
         std::hint::black_box(self.engine.report(now, DeadLetterReport::default(), false));
+    }
+}
+
+fn beginning(partition: i32) -> PartitionStart {
+    PartitionStart {
+        topic: "events".into(),
+        partition,
+        start_offset: 0,
+        first_offset: 0,
+        covered_from: None,
+        committed: None,
+        resumed: false,
+        topic_id: None,
     }
 }
 
@@ -190,7 +208,7 @@ impl Saving {
 /// At full speed, with and without.
 fn cost() {
     let folder = TempDir::new().expect("a folder");
-    let declared = declarations(1_000);
+    let declared = declarations(1_000, UP_TO_A_WEEK);
     let (mut with, mut without) =
         (Pipeline::new(&declared, at(NOW)), Pipeline::new(&declared, at(NOW)));
     with.engine.keep_ids_journal();
@@ -243,7 +261,7 @@ fn cost() {
 /// At a steady rate.
 fn sizes(rate: usize) {
     let folder = TempDir::new().expect("a folder");
-    let mut pipeline = Pipeline::new(&declarations(1_000), at(NOW));
+    let mut pipeline = Pipeline::new(&declarations(1_000, UP_TO_A_WEEK), at(NOW));
     pipeline.engine.keep_ids_journal();
     let mut saving = Saving::begin(&folder.path().join("state"), &mut pipeline.engine);
     let (warm, measured) = (60, 60);
@@ -278,7 +296,7 @@ fn sizes(rate: usize) {
 fn loading() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("state");
-    let declared = declarations(40_000);
+    let declared = declarations(40_000, UP_TO_A_WEEK);
     let before = resident_bytes();
     let (plan, mut full) = engine(&declared, at(NOW));
     full.keep_ids_journal();
@@ -300,22 +318,7 @@ fn loading() {
             let campaign = format!("campaign {}", spread % 40_000);
             let time = at(NOW - (spread >> 20) as i64 % week);
             let kind = vocabulary.get(TYPES[(spread >> 50) as usize % 9]).expect("a type");
-            let event = tidegauge::event::Event {
-                id: None,
-                kind,
-                time,
-                campaign: Some(campaign.into()),
-                channel: "email".into(),
-                source: "mailer".into(),
-                user: None,
-                message: None,
-                value: None,
-                currency: None,
-                count: tidegauge::event::Decimal::ONE,
-                key: None,
-                machine: None,
-                attributes: Vec::new(),
-            };
+            let event = event(kind, time, &campaign);
             plan.reduce(&event, None, &mut batch);
         }
         full.store_and_ids().0.fold(&batch);
@@ -327,19 +330,135 @@ fn loading() {
     let mut saving = Saving::begin(&path, &mut full);
     let sizes = saving.checkpoint(&mut full, at(NOW));
     drop((saving, full));
-    let (_, mut again) = engine(&declared, at(NOW));
-    again.keep_ids_journal();
-    let start = Instant::now();
-    let mut directory = Directory::open(&path, None).expect("a directory");
-    let recovered = directory.recover().expect("whole").expect("a checkpoint");
-    let loaded = saved::load(&path, recovered, &mut again, |_| true, at(NOW)).expect("loaded");
-    again.keep_journal();
-    let took = start.elapsed();
-    assert_eq!(loaded, Loaded::SameDeclarations);
+    let took = load(&path, &declared);
     eprintln!(
-        "{:.2} GiB of memory ({IDS} ids, cells of {number} events), {:.0} MB on the disk: loaded in {took:.2?} (bar: 5 s)",
+        "{:.2} GiB of memory ({IDS} ids, cells of {number} events), {:.0} MB on the disk: {took} (bar: 5 s)",
         resident / STATE_BYTES,
         sizes.written as f64 / 1e6
+    );
+}
+
+fn event<'a>(kind: TypeId, time: EventTime, campaign: &'a str) -> Event<'a> {
+    Event {
+        id: None,
+        kind,
+        time,
+        campaign: Some(campaign.into()),
+        channel: "email".into(),
+        source: "mailer".into(),
+        user: None,
+        message: None,
+        value: None,
+        currency: None,
+        count: Decimal::ONE,
+        key: None,
+        machine: None,
+        attributes: Vec::new(),
+    }
+}
+
+/// How long a restart takes, as a text.
+fn load(path: &Path, declared: &Arc<Declarations>) -> String {
+    let (_, mut engine) = engine(declared, at(NOW));
+    engine.keep_ids_journal();
+    let (start, began) = (Instant::now(), processor_nanos());
+    let mut directory = Directory::open(path, None).expect("a directory");
+    let recovered = directory.recover().expect("whole").expect("a checkpoint");
+    let loaded = saved::load(path, recovered, &mut engine, |_| true, at(NOW)).expect("loaded");
+    engine.keep_journal();
+    let took = start.elapsed();
+    let busy = Duration::from_nanos(processor_nanos() - began);
+    assert_eq!(loaded, Loaded::SameDeclarations);
+    format!("loaded in {took:.2?}, of which {busy:.2?} on a processor")
+}
+
+/// Where a history has the event of that number: partition and time.
+type Order = fn(usize) -> (i32, i64);
+
+const ORDERS: [(&str, Order); 4] = [
+    ("forwards", |number| (0, since_the_past(number))),
+    ("backwards", |number| (0, since_the_past(PAST_EVENTS - 1 - number))),
+    ("at random", |number| (0, (spread(number as u64) >> 20) as i64 % PAST)),
+    // Two partitions in turns, one of which begins when half of the time is over.
+    ("interleaved", |number| match number % 2 {
+        0 => (0, since_the_past(number)),
+        _ => (1, (PAST + since_the_past(number)) / 2),
+    }),
+];
+
+/// When the event of that number is, in seconds, if all are in order.
+fn since_the_past(number: usize) -> i64 {
+    (number as i64 * PAST) / PAST_EVENTS as i64
+}
+
+/// A long past read, and a restart after that.
+fn history(name: &str, order: Order, cap: usize) {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("state");
+    let declared = declarations(cap, UP_TO_A_QUARTER);
+    let kinds = TYPES.map(|name| declared.vocabulary.get(name).expect("a type"));
+    let (plan, mut engine) = engine(&declared, at(NOW));
+    engine.keep_ids_journal();
+    let partitions = if name == "interleaved" { 2 } else { 1 };
+    (0..partitions).for_each(|partition| engine.partition(&beginning(partition), at(NOW)));
+    let mut saving = Saving::begin(&path, &mut engine);
+    let (mut nanos, mut turns, mut written) = (0, 0, 0);
+    let mut next = 0;
+    let mut offsets = [0; 2];
+    while next < PAST_EVENTS {
+        // A second of processor time, as far as batches divide it.
+        let began = processor_nanos();
+        while next < PAST_EVENTS && processor_nanos() - began < 1_000_000_000 {
+            let mut batch = DecodedBatch::default();
+            let mut highest = [None; 2];
+            for number in next..next + BATCH {
+                let spread = spread(number as u64);
+                let (partition, secs) = order(number);
+                let time = at(NOW - PAST + secs);
+                let campaign = format!("2026-spring-sale-{:05}", spread % CAMPAIGNS);
+                let user = format!("user-{:08}@example.com", (spread >> 16) % 2_000_000);
+                let id = format!("0192f3a4-{number:016x}-8e21");
+                let event = Event {
+                    id: Some(id.into()),
+                    user: Some(user.into()),
+                    ..event(kinds[(spread >> 50) as usize % 9], time, &campaign)
+                };
+                plan.reduce(&event, Some(time), &mut batch.events);
+                offsets[partition as usize] += 1;
+                highest[partition as usize] = highest[partition as usize].max(Some(time));
+            }
+            for partition in 0..partitions {
+                batch.positions.push(Position {
+                    topic: "events".into(),
+                    partition,
+                    next_offset: offsets[partition as usize],
+                    highest_timestamp: highest[partition as usize],
+                    records: BATCH as u64,
+                });
+            }
+            engine.fold(batch, at(NOW + turns));
+            next += BATCH;
+        }
+        turns += 1;
+        let ends = (0..partitions).map(|partition| PartitionEnd {
+            topic: "events".into(),
+            partition,
+            end_offset: PAST_EVENTS as i64,
+            position: offsets[partition as usize],
+        });
+        let now = at(NOW + turns);
+        engine.ends(&ends.collect::<Vec<_>>(), now, now);
+        std::hint::black_box(engine.report(now, DeadLetterReport::default(), false));
+        written += saving.checkpoint(&mut engine, now).written;
+        nanos += processor_nanos() - began;
+    }
+    drop((saving, engine));
+    let took = load(&path, &declared);
+    eprintln!(
+        "{PAST_EVENTS} events of {} days, {name}, {CAMPAIGNS} campaigns ({cap} at most): {:.2} us of processor time for each (bar: 5), {turns} snapshots and checkpoints of {:.0} MB in all; what they left {took} (bar: 2.5 s)",
+        PAST / DAY,
+        nanos as f64 / PAST_EVENTS as f64 / 1e3,
+        written as f64 / 1e6,
     );
 }
 
@@ -360,5 +479,14 @@ fn main() {
     }
     if is_wanted("loading") {
         loading();
+    }
+    for (name, order) in ORDERS {
+        if is_wanted("history") || is_wanted(name) {
+            history(name, order, CAMPAIGNS as usize);
+        }
+    }
+    // As many as have series of their own unless a configuration says otherwise.
+    if is_wanted("history") {
+        history("at random", ORDERS[2].1, 2_000);
     }
 }

@@ -17,6 +17,6 @@ mod wire;
 pub use distinct::{Distinct, DistinctImage, EXACT_ITEMS, STANDARD_ERROR};
 pub use hash_key::HashKey;
 pub use last::{Last, LastImage, Level, LevelRecord, MOST_KEYS, Noted};
-pub use panes::{Additive, Averaged, Panes};
+pub use panes::{Additive, Averaged, Gathered, Panes};
 pub use tick::{TICK, Tick};
 pub use wire::{AmountRecord, Impossible, TickSteps};

@@ -1,10 +1,13 @@
 //! Aggregates that only add: sums, counts, and what a mean is made of.
 //!
-//! In: amounts by tick. Out: the sum over any windows with one common end, in one
-//! pass. Kept: one amount for each pane, oldest first, so that the newest, which
-//! takes nearly all additions, is found at once. A pane is named by its first tick;
-//! how long it is only its owner knows, who sees to it that no window ever begins
-//! inside one (see [`crate::window::Ageing`]).
+//! In: amounts by tick, in any order of time. Out: the sum over any windows with one
+//! common end, in one pass. Kept: one amount for each pane, oldest first, so that the
+//! newest, which takes nearly all additions, is found at once. A pane is named by its
+//! first tick; how long it is only its owner knows, who sees to it that no window ever
+//! begins inside one (see [`crate::window::Ageing`]).
+//!
+//! Lists in order are cheap to read, and dear to insert into. So what comes is first
+//! gathered, put in order all at once, and merged.
 
 use crate::aggregate::Tick;
 use crate::event::Decimal;
@@ -37,8 +40,109 @@ impl Additive for Averaged {
     }
 }
 
-/// Panes for which room is kept in what is emptied often.
+/// Amounts for which room is kept in what is emptied often.
 const KEPT_ROOM: usize = 8;
+/// Amounts that may be out of order, however few are in order.
+const FEW: usize = 8;
+
+/// Amounts that come in any order of time, on their way into [`Panes`].
+///
+/// Cost of each: at once where its tick is the last one or has a pane already; else, on
+/// average, in proportion to the logarithm of how many there are.
+#[derive(Debug, Clone)]
+pub struct Gathered<V> {
+    amounts: Vec<(Tick, V)>,
+    /// So many of them, the first ones, are in order, with no tick twice. The others
+    /// are never more than these, or [`FEW`].
+    ordered: usize,
+}
+
+impl<V> Default for Gathered<V> {
+    fn default() -> Self {
+        Gathered { amounts: Vec::new(), ordered: 0 }
+    }
+}
+
+impl<V: Additive> Gathered<V> {
+    /// Adds an amount.
+    #[inline]
+    pub fn add(&mut self, tick: Tick, amount: V) {
+        let all_in_order = self.ordered == self.amounts.len();
+        match self.amounts.last_mut() {
+            Some((last, sum)) if *last == tick => sum.add(amount),
+            Some((last, _)) if *last > tick || !all_in_order => {
+                self.add_older(tick, amount);
+            }
+            _ => {
+                self.amounts.push((tick, amount));
+                self.ordered += 1;
+            }
+        }
+    }
+
+    fn add_older(&mut self, tick: Tick, amount: V) {
+        if let Ok(at) = place_of(&self.amounts[..self.ordered], tick) {
+            self.amounts[at].1.add(amount);
+            return;
+        }
+        self.amounts.push((tick, amount));
+        if self.amounts.len() - self.ordered > self.ordered.max(FEW) {
+            self.put_in_order(|tick| tick);
+        }
+    }
+
+    /// `floor` must not decrease.
+    fn put_in_order(&mut self, floor: impl Fn(Tick) -> Tick) {
+        if self.ordered < self.amounts.len() {
+            self.amounts.sort_by_key(|(tick, _)| *tick);
+        }
+        self.amounts.iter_mut().for_each(|(tick, _)| *tick = floor(*tick));
+        self.amounts.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                earlier.1.add(later.1);
+            }
+            same
+        });
+        self.ordered = self.amounts.len();
+    }
+
+    /// All amounts, oldest first, those joined that `floor` gives the same first tick.
+    /// `floor` must not decrease.
+    pub fn in_order(&mut self, floor: impl Fn(Tick) -> Tick) -> &[(Tick, V)] {
+        self.put_in_order(floor);
+        &self.amounts
+    }
+
+    /// Forgets all; a little room stays for the next ones.
+    pub fn clear(&mut self) {
+        if self.amounts.capacity() > KEPT_ROOM {
+            self.amounts = Vec::new();
+        } else {
+            self.amounts.clear();
+        }
+        self.ordered = 0;
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.amounts.is_empty()
+    }
+}
+
+/// The place of `tick` among panes in order: at once if it is the newest, or if a pane
+/// was begun in every tick since; else by bisection. `Err` with the place where it would
+/// be, if it is not there.
+fn place_of<V>(panes: &[(Tick, V)], tick: Tick) -> Result<usize, usize> {
+    if let Some((newest, _)) = panes.last() {
+        let back = newest.number().abs_diff(tick.number()) as usize;
+        let guess = panes.len().wrapping_sub(1).wrapping_sub(back);
+        if panes.get(guess).is_some_and(|(start, _)| *start == tick) {
+            return Ok(guess);
+        }
+    }
+    panes.binary_search_by_key(&tick, |(start, _)| *start)
+}
 
 /// Amounts by pane, oldest first; no two panes have the same first tick.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,41 +157,28 @@ impl<V> Default for Panes<V> {
 }
 
 impl<V: Additive> Panes<V> {
-    /// Adds an amount: at once to the newest pane, and to an older one if a pane was
-    /// begun in every tick since; else by bisection.
-    #[inline]
-    pub fn add(&mut self, tick: Tick, amount: V) {
-        match self.panes.last_mut() {
-            Some((newest, sum)) if *newest == tick => sum.add(amount),
-            Some((newest, _)) if *newest > tick => {
-                let back = newest.number().abs_diff(tick.number()) as usize;
-                self.add_older(tick, amount, back);
+    /// Adds amounts that are in order, with no tick twice. Cost: a look-up for each; if
+    /// any is of a new pane, one pass over the panes that are newer than the first such.
+    pub fn add(&mut self, amounts: &[(Tick, V)]) {
+        let before = self.panes.len();
+        for &(tick, amount) in amounts {
+            match place_of(&self.panes[..before], tick) {
+                Ok(at) => self.panes[at].1.add(amount),
+                Err(_) => self.panes.push((tick, amount)),
             }
-            _ => self.panes.push((tick, amount)),
         }
-    }
-
-    /// To the pane of `tick`, which is `back` ticks before the newest.
-    fn add_older(&mut self, tick: Tick, amount: V, back: usize) {
-        let guess = self.panes.len().wrapping_sub(1).wrapping_sub(back);
-        if let Some((start, sum)) = self.panes.get_mut(guess)
-            && *start == tick
-        {
-            sum.add(amount);
-            return;
-        }
-        let place = self.panes.partition_point(|(start, _)| *start < tick);
-        match self.panes.get_mut(place) {
-            Some((start, sum)) if *start == tick => sum.add(amount),
-            _ => self.panes.insert(place, (tick, amount)),
+        if let Some(&(first_new, _)) = self.panes.get(before) {
+            let newer = self.panes[..before].partition_point(|(start, _)| *start < first_new);
+            if newer < before {
+                // Two sorted runs: the stable sort merges them in one pass.
+                self.panes[newer..].sort_by_key(|(start, _)| *start);
+            }
         }
     }
 
     /// Adds everything that `other` holds.
     pub fn merge(&mut self, other: &Self) {
-        for &(tick, amount) in &other.panes {
-            self.add(tick, amount);
-        }
+        self.add(&other.panes);
     }
 
     /// Drops the panes before `keep_from` and joins those that `floor` gives the
@@ -139,19 +230,9 @@ impl<V: Additive> Panes<V> {
         }
     }
 
-    /// Takes out all panes, oldest first; a little room stays for the next ones.
-    pub fn drain(&mut self, mut give: impl FnMut(Tick, V)) {
-        self.panes.iter().for_each(|&(tick, amount)| give(tick, amount));
-        if self.panes.capacity() > KEPT_ROOM {
-            self.panes = Vec::new();
-        } else {
-            self.panes.clear();
-        }
-    }
-
     /// All panes, oldest first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Tick, V)> + '_ {
-        self.panes.iter().copied()
+    pub fn as_slice(&self) -> &[(Tick, V)] {
+        &self.panes
     }
 
     /// The first tick of the newest pane.
@@ -167,13 +248,19 @@ impl<V: Additive> Panes<V> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn panes(amounts: &[(i32, u32)]) -> Panes<Decimal> {
-        let mut panes = Panes::default();
+        let mut gathered = Gathered::default();
         for &(tick, amount) in amounts {
-            panes.add(Tick::new(tick), Decimal::from(amount));
+            gathered.add(Tick::new(tick), Decimal::from(amount));
         }
+        let mut panes = Panes::default();
+        panes.add(gathered.in_order(|tick| tick));
         panes
     }
 
@@ -204,5 +291,53 @@ mod tests {
         let mut panes = panes(&[(5, 1), (6, 2), (7, 4), (11, 8), (12, 16), (13, 32)]);
         panes.age(Tick::new(6), |tick| if tick < Tick::new(12) { tick.floor(6) } else { tick });
         check(&panes, 20, &[13, 12, 6, 0], "32 48 62 62");
+    }
+
+    fn floor(tick: Tick) -> Tick {
+        if tick < Tick::new(60) { tick.floor(6) } else { tick }
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_grouping_do_not_matter(
+            amounts in prop::collection::vec((0..120_i32, 1..9_u32), 0..300),
+            group in 1..300_usize,
+        ) {
+            let mut recount: BTreeMap<Tick, Decimal> = BTreeMap::new();
+            for &(tick, amount) in &amounts {
+                *recount.entry(floor(Tick::new(tick))).or_default() += Decimal::from(amount);
+            }
+            let recount: Vec<(Tick, Decimal)> = recount.into_iter().collect();
+            let (mut gathered, mut panes) = (Gathered::default(), Panes::default());
+            for group in amounts.chunks(group) {
+                for &(tick, amount) in group {
+                    gathered.add(Tick::new(tick), Decimal::from(amount));
+                }
+                panes.add(gathered.in_order(floor));
+                gathered.clear();
+            }
+            prop_assert_eq!(panes.as_slice(), &recount);
+            let mut merged = Panes::default();
+            merged.merge(&panes);
+            merged.merge(&panes);
+            merged.age(Tick::new(30), floor);
+            let doubled = recount.into_iter().filter(|(tick, _)| *tick >= Tick::new(30));
+            let doubled: Vec<_> = doubled.map(|(tick, sum)| (tick, sum + sum)).collect();
+            prop_assert_eq!(merged.as_slice(), &doubled);
+        }
+    }
+
+    /// Each would take minutes if it were inserted where it belongs.
+    #[test]
+    fn a_million_ticks_may_come_in_any_order() {
+        let orders: [fn(i32) -> i32; 3] =
+            [|at| -at, |at| at.wrapping_mul(7_919) % 1_000_003, |at| at / 2 + at % 2 * 500_000];
+        for order in orders {
+            let mut gathered = Gathered::default();
+            (0..1_000_000).for_each(|at| gathered.add(Tick::new(order(at)), Decimal::ONE));
+            let mut panes = Panes::default();
+            panes.add(gathered.in_order(|tick| tick));
+            check(&panes, i32::MAX, &[i32::MIN], "1000000");
+        }
     }
 }

@@ -42,12 +42,8 @@ pub struct DecodedBatch {
 
 impl DecodedBatch {
     /// Leaves copies of events that `seen` knows out of the figures; the ledgers say
-    /// that they are duplicates. `now` is the clock's time.
-    pub fn leave_out_copies(&mut self, seen: &mut SeenIds, now: EventTime) {
-        // A first record with a time above the clock must not say when we are.
-        if let Some(first) = self.events.marks().first() {
-            seen.begin(first.seen_at.min(now));
-        }
+    /// that they are duplicates.
+    pub fn leave_out_copies(&mut self, seen: &mut SeenIds) {
         seen.warm(self.events.marks().iter().filter_map(|mark| mark.fingerprint));
         let mut parts = self.counted_in.iter();
         let mut part = parts.next();
@@ -319,7 +315,7 @@ mod tests {
             batch.ledgers.push(LedgerPart { topic: "t".into(), minute: None, ledger });
             batch.counted_in.push((batch.events.marks().len(), part));
         }
-        batch.leave_out_copies(&mut SeenIds::new(Span::from_secs(3_600)), EventTime::MIN);
+        batch.leave_out_copies(&mut SeenIds::new(Span::from_secs(3_600)));
         let found = batch.ledgers.iter().map(|part| {
             assert!(part.ledger.balances());
             (part.ledger.events.counted, part.ledger.events.duplicate)

@@ -124,7 +124,10 @@ pub fn load(
         return Err(SavedStateError::other_key(path));
     }
     let schema = engine.schema();
-    let (store, ids) = engine.store_and_ids();
+    let (store, mut ids) = engine.store_and_ids();
+    if let (Some(ids), Some(present)) = (&mut ids, head.ids_present) {
+        ids.go_on_from(EventTime::from_micros(present));
+    }
     let loaded = std::thread::scope(|scope| {
         let reading = scope.spawn(move || load_ids(ids, lists));
         let loaded = load_cells(store, steps, &schema).map_err(|error| match error {

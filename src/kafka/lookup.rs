@@ -17,7 +17,7 @@ use super::events::PartitionStart;
 use super::peek::{Peeker, Place};
 use super::settings::{SourceSettings, StartAt};
 use super::shared::{Holes, MANY_HOLES, Shared};
-use crate::event::EventTime;
+use crate::event::{EventTime, Span};
 
 /// Answers a logical offset, or a time in milliseconds, for each partition: one
 /// request per broker.
@@ -85,19 +85,25 @@ pub(super) fn starts(
     let committed = committed(prober, topic, partitions)?;
     let firsts = offsets(prober, topic, partitions, Offset::Beginning)?;
     let ends = offsets(prober, topic, partitions, Offset::End)?;
-    let found = match start {
-        StartAt::Beginning => HashMap::new(),
-        StartAt::Time(time) => {
-            offsets(prober, topic, partitions, Offset::Offset(time.millis().max(0)))?
+    let peeker = Peeker::new(settings, shared, topic);
+    let from = match start {
+        StartAt::Beginning => None,
+        StartAt::Time(time) => Some(time),
+        StartAt::Back(reach) => {
+            Some(newest(&peeker, prober, topic, partitions, now)? - reach)
         }
+    };
+    let found = match from {
+        None => HashMap::new(),
+        Some(time) => since(prober, topic, partitions, time)?,
     };
     let mut starts = Vec::with_capacity(partitions.len());
     for partition in partitions {
         let first_offset = number(&firsts, *partition)?;
-        let start_offset = match (start, found.get(partition)) {
-            (StartAt::Beginning, _) => first_offset,
-            (StartAt::Time(_), Some(Offset::Offset(offset))) => (*offset).max(first_offset),
-            (StartAt::Time(_), _) => number(&ends, *partition)?.max(first_offset),
+        let start_offset = match (from, found.get(partition)) {
+            (None, _) => first_offset,
+            (Some(_), Some(Offset::Offset(offset))) => (*offset).max(first_offset),
+            (Some(_), _) => number(&ends, *partition)?.max(first_offset),
         };
         starts.push(PartitionStart {
             topic: Arc::clone(topic),
@@ -110,7 +116,6 @@ pub(super) fn starts(
             resumed: false,
         });
     }
-    let peeker = Peeker::new(settings, shared, topic);
     let Glimpses { untimed, holes } = glimpses(&peeker, &starts, &ends)?;
     for s in starts.iter().filter(|s| holes.contains(&s.partition)) {
         let key = (Arc::clone(topic), s.partition);
@@ -121,10 +126,10 @@ pub(super) fn starts(
     }
     let above = |s: &PartitionStart| s.start_offset > s.first_offset;
     let cut_off = |s: &PartitionStart| s.start_offset > 0 && !above(s);
-    let oldest = match start {
+    let oldest = match from {
         // Some partition holds a record from before the asked time, so that the
         // topic reaches back at least that far.
-        StartAt::Time(time) if starts.iter().any(above) => time,
+        Some(time) if starts.iter().any(above) => time,
         _ if starts.iter().any(cut_off) => {
             let held: Vec<(i32, i64)> = starts
                 .iter()
@@ -139,22 +144,22 @@ pub(super) fn starts(
         _ => now,
     };
     for s in &mut starts {
-        s.covered_from = coverage(s, start, oldest);
+        s.covered_from = coverage(s, from, oldest);
     }
-    say_what_is_special(topic, start, &starts, &untimed);
+    say_what_is_special(topic, from, &starts, &untimed);
     Ok(starts)
 }
 
 /// One line for what is passed over of a topic, and one for timestamps that cannot be used.
 fn say_what_is_special(
     topic: &str,
-    start: StartAt,
+    from: Option<EventTime>,
     starts: &[PartitionStart],
     untimed: &HashSet<i32>,
 ) {
     let passed_over = |start: &&PartitionStart| start.passed_over() > 0;
     let partitions = starts.iter().filter(passed_over).count();
-    if let (StartAt::Time(time), 1..) = (start, partitions) {
+    if let (Some(time), 1..) = (from, partitions) {
         let offsets: u64 = starts.iter().map(PartitionStart::passed_over).sum();
         tracing::info!(
             "of `{topic}`, what was written before {time} is passed over, since no window \
@@ -223,13 +228,57 @@ fn glimpses(
     Ok(Glimpses { untimed, holes: missing.into_iter().filter_map(many).collect() })
 }
 
+/// The first offsets whose timestamps are not before that time.
+fn since(
+    prober: &Consumer,
+    topic: &str,
+    partitions: &[i32],
+    time: EventTime,
+) -> KafkaResult<HashMap<i32, Offset>> {
+    offsets(prober, topic, partitions, Offset::Offset(time.millis().max(0)))
+}
+
+/// Records at the end of a log among which its newest is looked for: there may be markers of
+/// transactions behind it.
+const AT_THE_END: i64 = 20;
+
+/// Now, or the time of the newest record if that is older. Where there is none of the
+/// last minute, reads a fetch of each partition.
+fn newest(
+    peeker: &Peeker<'_>,
+    prober: &Consumer,
+    topic: &str,
+    partitions: &[i32],
+    now: EventTime,
+) -> KafkaResult<EventTime> {
+    let lately = since(prober, topic, partitions, now - Span::from_secs(60))?;
+    if lately.values().any(|offset| matches!(offset, Offset::Offset(_))) {
+        return Ok(now);
+    }
+    let ranges = ranges(prober, topic, partitions)?.into_iter();
+    let held = ranges.filter(|(_, range)| range.end > range.first);
+    let places = held.map(|(partition, range)| Place {
+        partition,
+        from: range.first.max(range.end - AT_THE_END),
+        below: i64::MAX,
+        most: AT_THE_END as usize,
+    });
+    let last = peeker.look(&places.collect::<Vec<_>>())?;
+    let newest = last.into_values().flatten().filter_map(|record| record.timestamp).max();
+    Ok(newest.map_or(now, |newest| newest.min(now)))
+}
+
 /// Minus infinity (`None`) where offset 0 is read, since a new partition has no past
 /// to miss; the asked time where the start lies above the log's first offset; else
 /// the timestamp of the oldest record that the topic still holds in any partition.
-fn coverage(start: &PartitionStart, at: StartAt, oldest: EventTime) -> Option<EventTime> {
-    match at {
+fn coverage(
+    start: &PartitionStart,
+    from: Option<EventTime>,
+    oldest: EventTime,
+) -> Option<EventTime> {
+    match from {
         _ if start.start_offset == 0 => None,
-        StartAt::Time(time) if start.start_offset > start.first_offset => Some(time),
+        Some(time) if start.start_offset > start.first_offset => Some(time),
         _ => Some(oldest),
     }
 }
@@ -260,7 +309,7 @@ mod tests {
 
     #[test]
     fn coverage_of_a_start() {
-        let asked = StartAt::Time(EventTime::from_secs(1_000));
+        let asked = Some(EventTime::from_secs(1_000));
         let oldest = EventTime::from_secs(1_500);
         let covers = |first_offset, start_offset, at| {
             let start = PartitionStart {
@@ -279,7 +328,7 @@ mod tests {
         assert_eq!(covers(0, 7, asked), Some(1_000), "older records are there, unread");
         assert_eq!(covers(5, 7, asked), Some(1_000));
         assert_eq!(covers(5, 5, asked), Some(1_500), "retention was here first");
-        assert_eq!(covers(5, 5, StartAt::Beginning), Some(1_500));
-        assert_eq!(covers(0, 0, StartAt::Beginning), None);
+        assert_eq!(covers(5, 5, None), Some(1_500));
+        assert_eq!(covers(0, 0, None), None);
     }
 }

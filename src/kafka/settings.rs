@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::event::EventTime;
+use crate::event::{EventTime, Span};
 
 /// What a source needs to know.
 #[derive(Clone)]
@@ -115,6 +115,9 @@ pub struct Resume {
 pub enum StartAt {
     /// At the first record whose timestamp is not before this time.
     Time(EventTime),
+    /// So far back from now; or from the newest record, where that is older, since then
+    /// nobody can tell an idle topic from a clock that is ahead.
+    Back(Span),
     /// At the oldest record.
     Beginning,
 }

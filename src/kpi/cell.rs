@@ -1,10 +1,10 @@
 //! One measure of one slice value.
 //!
 //! What events add is first kept apart, as *fresh*; settling adds it to what is read,
-//! aged and saved, and says what it was, for the journal. All but [`Cell::add`] sees
-//! the settled state alone.
+//! aged and saved, and says what it was, for the journal. So is what the journal says
+//! when it is read back. All else sees the settled state alone.
 
-use crate::aggregate::{Additive, Averaged, Distinct, Last, Level, Noted, Panes, Tick};
+use crate::aggregate::{Additive, Averaged, Distinct, Gathered, Last, Level, Noted, Panes, Tick};
 use crate::event::{Decimal, EventTime};
 use crate::kpi::Quantity;
 use crate::kpi::batch::{KeyedLevel, Payload};
@@ -27,25 +27,27 @@ pub(super) enum Cell {
 /// What adds up.
 #[derive(Debug, Clone)]
 pub(super) struct Amounts<V> {
-    fresh: Panes<V>,
+    pub(super) fresh: Gathered<V>,
     pub(super) settled: Panes<V>,
 }
 
 impl<V> Default for Amounts<V> {
     fn default() -> Self {
-        Amounts { fresh: Panes::default(), settled: Panes::default() }
+        Amounts { fresh: Gathered::default(), settled: Panes::default() }
     }
 }
 
 impl<V: Additive> Amounts<V> {
-    /// Settles what is fresh; gives it before, if there is anything.
-    fn settle<R>(&mut self, record: impl FnOnce(&Panes<V>) -> R) -> Option<R> {
+    /// Settles what is fresh, as coarse as `ageing` says; gives it before, if there is
+    /// anything.
+    fn settle<R>(&mut self, ageing: &Ageing, record: impl FnOnce(&[(Tick, V)]) -> R) -> Option<R> {
         if self.fresh.is_empty() {
             return None;
         }
-        let recorded = record(&self.fresh);
-        let settled = &mut self.settled;
-        self.fresh.drain(|tick, amount| settled.add(tick, amount));
+        let fresh = self.fresh.in_order(|tick| ageing.floor(tick));
+        let recorded = record(fresh);
+        self.settled.add(fresh);
+        self.fresh.clear();
         Some(recorded)
     }
 }
@@ -136,18 +138,26 @@ impl Cell {
         }
     }
 
-    /// Settles what is fresh, `present` being the present tick; gives what that has
-    /// changed, ticks as steps from `base`, where one is given.
-    pub(super) fn settle(&mut self, present: Tick, base: Option<Tick>) -> Option<CellChange> {
+    /// Settles what is fresh, `present` being the present tick and the slice as old as
+    /// `ageing`; gives what that has changed, ticks as steps from `base`, where one is
+    /// given.
+    pub(super) fn settle(
+        &mut self,
+        ageing: &Ageing,
+        present: Tick,
+        base: Option<Tick>,
+    ) -> Option<CellChange> {
         match self {
             Cell::Empty => None,
             Cell::Amounts(amounts) => amounts
-                .settle(|fresh| {
+                .settle(ageing, |fresh| {
                     Some(CellChange::Amounts(panes_record(fresh, base?, |of| of.into())))
                 })
                 .flatten(),
             Cell::Mean(amounts) => amounts
-                .settle(|fresh| Some(CellChange::Mean(panes_record(fresh, base?, averaged_of))))
+                .settle(ageing, |fresh| {
+                    Some(CellChange::Mean(panes_record(fresh, base?, averaged_of)))
+                })
                 .flatten(),
             Cell::Distinct(sightings) => {
                 let Sightings { fresh, settled } = &mut **sightings;

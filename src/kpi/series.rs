@@ -50,12 +50,17 @@ impl Series {
         }
     }
 
-    /// Settles all that is fresh; gives what that has changed, by column, where
-    /// `base` is given.
-    pub(super) fn settle(&mut self, present: Tick, base: Option<Tick>) -> Vec<(u16, CellChange)> {
+    /// Settles all that is fresh, as [`Cell::settle`]; gives what that has changed, by
+    /// column, where `base` is given.
+    pub(super) fn settle(
+        &mut self,
+        ageing: &Ageing,
+        present: Tick,
+        base: Option<Tick>,
+    ) -> Vec<(u16, CellChange)> {
         self.dirty = false;
         let cells = self.cells.iter_mut().zip(0..);
-        cells.filter_map(|(cell, at)| Some((at, cell.settle(present, base)?))).collect()
+        cells.filter_map(|(cell, at)| Some((at, cell.settle(ageing, present, base)?))).collect()
     }
 
     /// All its cells but the empty ones.

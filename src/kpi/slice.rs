@@ -152,21 +152,23 @@ impl Slice {
         let base = journal.base();
         for number in self.dirty.drain(..) {
             let Some(series) = &mut self.series[number as usize] else { continue };
-            let cells = series.settle(present, base);
+            let cells = series.settle(&self.ageing, present, base);
             if base.is_some() {
                 journal.record(self.index, &Op::Changed(number, series.weight, cells));
             }
         }
         if let Some(other) = &mut self.other {
-            let cells = other.settle(present, base);
+            let cells = other.settle(&self.ageing, present, base);
             if !cells.is_empty() {
                 journal.record(self.index, &Op::OtherChanged(cells));
             }
         }
         if let Some(folded) = &mut self.folded {
             let cells = folded.cells.iter_mut().zip(0..);
-            let cells = cells.filter_map(|(cell, at)| Some((at, cell.settle(present, base)?)));
-            let cells: Vec<_> = cells.collect();
+            let settled = |(cell, at): (&mut Cell, u16)| {
+                Some((at, cell.settle(&self.ageing, present, base)?))
+            };
+            let cells: Vec<_> = cells.filter_map(settled).collect();
             if !cells.is_empty() {
                 journal.record(self.index, &Op::Folded(cells));
             }

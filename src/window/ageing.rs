@@ -22,14 +22,22 @@ const fn ticks(step: Span) -> i32 {
     (step.micros() / TICK.micros()) as i32
 }
 
+/// For each step of [`LADDER`]: panes before this are joined to panes of that step, so
+/// that it is a multiple of the step. Not increasing.
+type Joined = [Tick; LADDER.len()];
+
+/// As far as whole panes go.
+fn whole(mut joined: Joined) -> Joined {
+    joined.iter_mut().zip(LADDER).for_each(|(before, step)| *before = before.floor(ticks(step)));
+    joined
+}
+
 /// How coarse the panes of a slice are, by age.
 #[derive(Debug, Clone)]
 pub struct Ageing {
     windows: Vec<WindowSpec>,
     reached: Option<Tick>,
-    /// For each step of [`LADDER`]: panes that end at or before this are joined to
-    /// panes of that step. Not increasing.
-    joined: [Tick; LADDER.len()],
+    joined: Joined,
     keep_from: Tick,
     settled: Tick,
     inherited: Option<Inherited>,
@@ -41,7 +49,7 @@ struct Inherited {
     /// Nothing from before this tick was held when the windows changed.
     held_from: Tick,
     /// As [`Ageing::joined`], for what was held.
-    joined: [Tick; LADDER.len()],
+    joined: Joined,
 }
 
 /// An [`Ageing`] as it is written down.
@@ -95,6 +103,7 @@ impl Ageing {
             let finer = self.windows.iter().filter(|window| window.resolution() < step);
             *joined = finer.map(start_of).fold(self.settled, Tick::min);
         }
+        self.joined = whole(self.joined);
         self.keep_from = self.windows.iter().map(start_of).fold(self.settled, Tick::min);
     }
 
@@ -106,7 +115,7 @@ impl Ageing {
 
     /// As it is written down.
     pub fn image(&self) -> AgeingImage {
-        let numbers = |ticks: &[Tick; LADDER.len()]| ticks.map(Tick::number);
+        let numbers = |joined: &Joined| joined.map(Tick::number);
         AgeingImage {
             windows: self.windows.iter().map(|window| window.size().micros()).collect(),
             reached: self.reached.map(Tick::number),
@@ -119,7 +128,7 @@ impl Ageing {
 
     /// Goes on from what is written, whatever windows it was written for.
     pub fn go_on_from(&mut self, image: &AgeingImage) {
-        let ticks = |numbers: &[i32; LADDER.len()]| numbers.map(Tick::new);
+        let ticks = |numbers: &[i32; LADDER.len()]| whole(numbers.map(Tick::new));
         let inherited = image.inherited.map(|(held_from, joined)| Inherited {
             held_from: Tick::new(held_from),
             joined: ticks(&joined),
@@ -155,15 +164,15 @@ impl Ageing {
     /// The first tick of the pane that holds `tick`. Does not decrease.
     pub fn floor(&self, tick: Tick) -> Tick {
         let inherited = self.inherited.filter(|inherited| inherited.held_from <= tick);
-        for (place, step) in LADDER.into_iter().enumerate().skip(1).rev() {
-            let left = inherited.map_or(Tick::MIN, |inherited| inherited.joined[place]);
-            let first = tick.floor(ticks(step));
-            if first.offset(ticks(step)) <= self.joined[place].max(left) {
-                // What was held is never joined with what came from before it.
-                return inherited.map_or(first, |inherited| first.max(inherited.held_from));
-            }
-        }
-        tick
+        let joined = |place: &usize| {
+            let left = inherited.map_or(Tick::MIN, |inherited| inherited.joined[*place]);
+            self.joined[*place].max(left)
+        };
+        let joined = (1..LADDER.len()).take_while(|place| tick < joined(place)).last();
+        let Some(place) = joined else { return tick };
+        let first = tick.floor(ticks(LADDER[place]));
+        // What was held is never joined with what came from before it.
+        inherited.map_or(first, |inherited| first.max(inherited.held_from))
     }
 
     /// Whether state is kept so finely that a window may begin with `tick`, or end

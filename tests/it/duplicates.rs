@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tempfile::TempDir;
 use tidegauge::event::{EventTime, Span};
 
+use crate::support::clock::Clock;
 use crate::support::instance::{Instance, Metrics};
 use crate::support::kafka::{Kafka, unique};
 
@@ -137,4 +139,120 @@ fn without_a_horizon_every_copy_counts() {
     instance.wait_metrics("all copies", |metrics| {
         (events(metrics, &name, "counted") == 3.0).then_some(())
     });
+}
+
+/// With a horizon of half an hour, and state where it says.
+fn short_horizon(kafka: &Kafka, topic: &str, state: &str) -> String {
+    format!(
+        "[kafka]\nbrokers = \"{}\"\ngroup = \"{topic}\"\n[export]\nlisten = \"$LISTEN\"\n\
+         [state]\ndirectory = \"{state}\"\n[duplicates]\nhorizon = \"30m\"\n\
+         [[topics]]\nname = \"{topic}\"\nformat = \"canonical\"\n",
+        kafka.bootstrap()
+    )
+}
+
+/// Events of these numbers, each at a moment in an own record, to one partition.
+fn send(
+    kafka: &Kafka,
+    topic: &str,
+    partition: i32,
+    numbers: std::ops::Range<usize>,
+    at: EventTime,
+) {
+    let producer = kafka.producer(&[]);
+    for number in numbers {
+        let value = event(number, "mailer", at);
+        producer
+            .send_to(topic, Some(partition), None, Some(value.as_bytes()), &[], Some(at))
+            .expect("the broker takes it");
+    }
+    producer.flush(Duration::from_secs(60)).expect("all is written");
+}
+
+#[track_caller]
+fn wait_decoded(instance: &Instance, topic: &str, number: usize) -> Metrics {
+    instance.wait_metrics("every event", |metrics| {
+        (events(metrics, topic, "decoded") == number as f64).then_some(())
+    });
+    instance.metrics()
+}
+
+#[track_caller]
+fn wait_as_of(instance: &Instance, from: EventTime) {
+    instance.wait_metrics("figures of now", |metrics| {
+        let as_of = metrics.one("tidegauge_as_of_timestamp_seconds", &[])?;
+        (as_of >= from.as_secs_f64()).then_some(())
+    });
+}
+
+#[test]
+fn copies_are_told_however_far_apart_partitions_lie_at_the_first_start() {
+    const EVENTS: usize = 300;
+    let kafka = Kafka::shared();
+    let topic = unique("apart");
+    kafka.create_topic(&topic, 2, &[]);
+    let began = now();
+    send(kafka, &topic, 0, 0..EVENTS, ago(6 * 86_400));
+    send(kafka, &topic, 1, EVENTS..2 * EVENTS, began);
+    let mut instance = Instance::start(&short_horizon(kafka, &topic, "off"));
+    instance.wait_ready();
+    wait_decoded(&instance, &topic, 2 * EVENTS);
+    wait_as_of(&instance, began);
+
+    // To the partition that was six days behind.
+    send(kafka, &topic, 0, EVENTS..2 * EVENTS, now());
+    let metrics = wait_decoded(&instance, &topic, 3 * EVENTS);
+    assert_eq!(events(&metrics, &topic, "counted"), (2 * EVENTS) as f64);
+    assert_eq!(events(&metrics, &topic, "duplicate"), EVENTS as f64);
+}
+
+/// A start under a clock that is ahead by so much, and right later.
+#[track_caller]
+fn check_clock(ahead: Span) {
+    const EVENTS: usize = 200;
+    let kafka = Kafka::shared();
+    let topic = unique("clock");
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = TempDir::new().expect("a folder");
+    let state = folder.path().join("state").display().to_string();
+    let configuration = short_horizon(kafka, &topic, &state);
+    let began = now();
+    send(kafka, &topic, 0, 0..EVENTS, began);
+    let clock = Clock::new();
+    clock.set(ahead);
+    let instance = Instance::start_under(&clock, &configuration);
+    wait_decoded(&instance, &topic, EVENTS);
+    clock.set(Span::ZERO);
+    wait_as_of(&instance, began);
+
+    send(kafka, &topic, 0, 0..EVENTS, now());
+    let metrics = wait_decoded(&instance, &topic, 2 * EVENTS);
+    assert_eq!(events(&metrics, &topic, "counted"), EVENTS as f64, "{ahead}");
+    assert_eq!(spring(&metrics, "delivered_messages"), Some(133.0), "{ahead}");
+
+    // What is on the disk says the same, to one that starts under the same clock.
+    let (status, log) = instance.terminate();
+    assert!(status.success(), "{status}\n{log}");
+    clock.set(ahead);
+    let instance = Instance::start_under(&clock, &configuration);
+    send(kafka, &topic, 0, 0..EVENTS, now());
+    wait_decoded(&instance, &topic, 3 * EVENTS);
+    clock.set(Span::ZERO);
+    wait_as_of(&instance, now());
+    send(kafka, &topic, 0, 0..EVENTS, now());
+    let metrics = wait_decoded(&instance, &topic, 4 * EVENTS);
+    assert_eq!(events(&metrics, &topic, "counted"), EVENTS as f64, "{ahead}, a second time");
+    assert_eq!(spring(&metrics, "delivered_messages"), Some(133.0), "{ahead}, a second time");
+}
+
+#[test]
+fn a_clock_that_is_set_only_after_the_start_makes_nothing_forgotten() {
+    check_clock(EventTime::from_secs(600) - now());
+    check_clock(Span::from_secs(-6 * 86_400));
+}
+
+#[test]
+fn a_clock_that_was_ahead_at_the_start_makes_nothing_forgotten() {
+    check_clock(Span::from_secs(20 * 86_400));
+    check_clock(Span::from_secs(72 * 366 * 86_400));
 }

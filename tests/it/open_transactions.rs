@@ -160,8 +160,10 @@ fn nothing_is_judged_by_what_an_open_transaction_leaves_to_be_seen() {
     assert!(as_of(&page) <= open_since + 2.0, "nobody knows what is behind it");
     let partition = [("topic", topics.of("sent")), ("partition", "0".to_owned())];
     let partition = partition.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let open = page.one("tidegauge_partition_open_transaction_seconds", &partition);
-    assert!(open.is_some_and(|seconds| seconds >= 3.0), "{open:?}");
+    instance.wait_metrics("its being open for some time", |page| {
+        let open = page.one("tidegauge_partition_open_transaction_seconds", &partition);
+        open.is_some_and(|seconds| seconds >= 3.0).then_some(())
+    });
     let lag = page.one("tidegauge_partition_lag_records", &partition);
     assert_eq!(lag, Some(610.0), "the end of a partition is its high watermark");
     assert_eq!(page.all("tidegauge_partition_open_transaction_seconds", &[]).len(), 1);

@@ -117,13 +117,17 @@ fn a_partition_that_mixes_both_is_read_from_the_beginning() {
 
 #[test]
 fn what_no_window_reaches_back_to_is_passed_over_aloud() {
-    let old = ago(20 * 86_400);
-    let (topic, instance) = first_start("old", &[(100, old, old)]);
+    // Of an idle topic windows are those before its newest record: nobody can tell it from
+    // a clock that is ahead.
+    let (old, newest) = (ago(40 * 86_400), ago(20 * 86_400));
+    let written = [(100, old, old), (1, newest, newest)];
+    let (topic, instance) = first_start("old", &written);
     let metrics = instance.metrics();
     let partition = [("topic", topic.as_str()), ("partition", "0")];
     let passed_over = metrics.one("tidegauge_partition_passed_over_records", &partition);
     assert_eq!(passed_over, Some(100.0));
-    assert_eq!(metrics.sum("tidegauge_ledger_records", &[("outcome", "read")]), 0.0);
+    assert_eq!(metrics.sum("tidegauge_ledger_records", &[("outcome", "read")]), 1.0);
+    assert_eq!(delivered(&metrics, "7d"), None, "it is too old for any window");
     assert_eq!(coverage(&metrics, "7d"), Some(1.0), "no window misses it");
     let (log, page) = (instance.log(), instance.get("/").expect("the page").1);
     let line =

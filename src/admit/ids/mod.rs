@@ -7,30 +7,30 @@
 //! write: the table is their union at any moment, so that it can be made anew from
 //! them. Never: an id itself, a clock, a look at event times.
 //!
+//! What is seen is kept by its own record's time, whatever was seen before: nothing is
+//! forgotten before reading has passed it by a horizon, and what lies far behind is
+//! kept as long as if it came now. Only what lies ahead of a clock that should know is
+//! not waited for: a record from the year 2099 would be kept until then.
+//!
 //! All 64 bits of a fingerprint are compared, so that with `n` ids remembered a new
 //! one is taken for a copy with a probability of `n / 2^64`.
 
 mod lists;
+mod numbers;
 mod pages;
 mod shard;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use lists::Lists;
+use numbers::Stretch;
 use pages::{Gathered, PLACES, Spare};
-use shard::{NUMBER_BITS, NUMBERS, REST_BITS, Shard};
+use shard::{NUMBER_BITS, REST_BITS, Shard};
 
 use crate::event::{EventTime, Span};
 
 /// The horizon is kept to one part in so many.
 const SIXTEENTHS: i64 = 16;
-/// Sixteenths behind and ahead of the present that can be told apart; what is
-/// further away counts as that far. Together, with a horizon of room on either side,
-/// less than there are numbers.
-const PAST: i64 = 1_000;
-const FUTURE: i64 = 3_000;
-/// Room for the present to move while forgotten ids are still being swept out.
-const LEEWAY: i64 = 32;
 /// Of so many pages, about one is kept for shards that grow again.
 const SPARE: usize = 32;
 /// Shards swept with each call of [`SeenIds::advance`].
@@ -49,30 +49,31 @@ pub enum Sighting {
 ///
 /// A sighting is a copy if its sixteenth is at most 16 from that of the first sight,
 /// to either side, since two partitions may be read in any order: ids are remembered
-/// for at least the horizon, and at most 17/16 of it.
+/// for at least the horizon, and at most 17/16 of it. Only where so much is remembered
+/// that there are 4,095 sixteenths with ids, those that lie far from the present are
+/// joined with their neighbours, and remembered for as much longer.
 #[derive(Debug)]
 pub struct SeenIds {
     step: Span,
     shards: Vec<Shard>,
     len: u64,
     lists: Lists,
-    /// The sixteenth up to which everything is read.
+    /// The sixteenth up to which everything is read, once that is known.
     present: Option<i64>,
-    /// Whether lists were restored since the present was last known.
-    restored: bool,
-    /// Whether the present is no more than a place from which all that was restored
-    /// can be told apart.
-    assumed: bool,
+    /// Whether nothing was left to read then.
+    all_read: bool,
+    /// How often the present has moved on to another sixteenth while nothing was.
+    moves: u64,
     /// The next shard to be swept of what is forgotten.
     sweeping: Option<usize>,
     /// Of lists of another horizon: they are not needed any more.
     dropped: Vec<(Span, i64)>,
     spare: Spare,
-    /// What is being restored, by shard, until it is laid out; and the numbers that
-    /// have to be written anew, as entries have them.
+    /// What is being restored, by shard, until it is laid out; and the numbers of what
+    /// has to be written anew.
     gathered: Vec<Gathered>,
-    renumbered: BTreeMap<u64, i64>,
-    found: Vec<i64>,
+    rewritten: BTreeSet<u64>,
+    found: Vec<Stretch>,
 }
 
 /// What is known of a fingerprint at some sixteenth.
@@ -96,13 +97,13 @@ impl SeenIds {
             len: 0,
             lists: Lists::default(),
             present: None,
-            restored: false,
-            assumed: false,
+            all_read: false,
+            moves: 0,
             sweeping: None,
             dropped: Vec::new(),
             spare: Spare::default(),
             gathered: Vec::new(),
-            renumbered: BTreeMap::new(),
+            rewritten: BTreeSet::new(),
             found: Vec::new(),
         }
     }
@@ -146,33 +147,16 @@ impl SeenIds {
         std::hint::black_box(read);
     }
 
-    /// Says about when the first events were seen, if nothing is known yet: times that
-    /// lie too far from the present to be told apart count as nearer.
-    pub fn begin(&mut self, near: EventTime) {
-        let near = self.sixteenth(near);
-        let present = self.present.get_or_insert(near);
-        if std::mem::take(&mut self.assumed) {
-            // As low as the newest that was restored allows, and no higher than now: or
-            // what is seen until the first `advance` would count as seen later.
-            let lowest = self.lists.newest().map_or(near, |newest| newest - FUTURE);
-            *present = near.max(lowest).min(*present);
-        }
-    }
-
     /// Judges an event whose record has that time, and remembers it.
     pub fn observe(&mut self, fingerprint: u64, seen_at: EventTime) -> Sighting {
         let seen = self.sixteenth(seen_at);
-        let present = *self.present.get_or_insert(seen);
-        let seen = seen.clamp(present - PAST, present + FUTURE);
-        if self.sweeping.is_some() && seen + SIXTEENTHS < present && !self.lists.contains(seen) {
-            // Or what is forgotten and not swept yet would come back.
-            self.sweep_rest();
-        }
         let (shard, rest) = split(fingerprint);
         let known = self.known(shard, rest, seen);
         if !matches!(known, Known::Before) {
-            self.insert(shard, rest, seen);
-            self.lists.add(seen, present, fingerprint);
+            self.make_room(seen);
+            let number = self.lists.add(seen, self.present, fingerprint);
+            self.shards[shard].insert(rest, number, &mut self.spare);
+            self.len += 1;
         }
         match known {
             Known::Not => Sighting::First,
@@ -180,182 +164,199 @@ impl SeenIds {
         }
     }
 
-    /// What the numbers of a fingerprint say. Taken in ascending order, each that is
-    /// further than the horizon behind the last first sight is a first sight itself.
+    /// What the entries of a fingerprint say. Taken in ascending order, each that is
+    /// further than the horizon behind the last first sight is a first sight itself; so
+    /// is each that may be, where sixteenths are joined.
     fn known(&mut self, shard: usize, rest: u64, seen: i64) -> Known {
-        let base = self.base();
-        let mut found = std::mem::take(&mut self.found);
+        let (lists, found) = (&self.lists, &mut self.found);
         found.clear();
-        let numbers = self.shards[shard].numbers(rest).map(|number| whole(number, base));
-        found.extend(numbers.filter(|number| self.lists.contains(*number)));
-        found.sort_unstable();
-        let mut first = None;
-        let mut known = Known::Not;
-        for &number in &found {
-            if first.is_some_and(|first| number <= first + SIXTEENTHS) {
+        found.extend(self.shards[shard].numbers(rest).filter_map(|number| lists.stretch(number)));
+        found.sort_unstable_by_key(|there| there.first);
+        let mut first: Option<i64> = None;
+        for there in found {
+            if first.is_some_and(|first| there.last <= first + SIXTEENTHS) {
                 continue;
             }
-            first = Some(number);
-            if (number..=number + SIXTEENTHS).contains(&seen) {
-                known = Known::Before;
-                break;
+            first = Some(there.first);
+            if (there.first..=there.last + SIXTEENTHS).contains(&seen) {
+                return Known::Before;
             }
-            if (seen..=seen + SIXTEENTHS).contains(&number) {
-                known = Known::After;
-                break;
+            if (seen..=seen + SIXTEENTHS).contains(&there.first) {
+                return Known::After;
             }
         }
-        self.found = found;
-        known
+        Known::Not
     }
 
-    fn insert(&mut self, shard: usize, rest: u64, seen: i64) {
-        self.shards[shard].insert(rest, seen.rem_euclid(NUMBERS) as u64, &mut self.spare);
-        self.len += 1;
+    /// Sees to it that there is a number for a sixteenth. Cost: next to none, unless all
+    /// are in use; then a look at every id, once in some two thousand sixteenths.
+    fn make_room(&mut self, sixteenth: i64) {
+        if self.lists.has_room(sixteenth) {
+            return;
+        }
+        self.lay_out();
+        self.sweep_rest();
+        if !self.lists.has_room(sixteenth) {
+            self.join(self.present.unwrap_or(sixteenth));
+        }
+    }
+
+    /// Joins sixteenths that lie far from `near` with their neighbours.
+    fn join(&mut self, near: i64) {
+        let becomes = self.lists.join(near);
+        for (index, shard) in self.shards.iter_mut().enumerate() {
+            let before = shard.len();
+            shard.sweep(&mut self.spare, |number| {
+                Some(becomes.get(&number).copied().unwrap_or(number))
+            });
+            self.len -= (before - shard.len()) as u64;
+            for (rest, number) in shard.entries() {
+                // It goes on under the number of one of its parts.
+                if becomes.contains_key(&number) {
+                    self.lists.write(number, (index as u64) << REST_BITS | rest);
+                }
+            }
+        }
+        self.lists.swept();
     }
 
     /// Forgets what was first seen more than a horizon before `to`, up to which every
     /// partition is read; it may go back. To be called about once a second: the memory
     /// of what is forgotten is given back over some calls.
-    pub fn advance(&mut self, to: EventTime) {
+    ///
+    /// `all_read_at` is the clock's time if there is nothing left to read: what lies
+    /// ahead of it is then forgotten as well, once reading has gone on from one sixteenth
+    /// to another so often as there are in two horizons since it was seen last.
+    pub fn advance(&mut self, to: EventTime, all_read_at: Option<EventTime>) {
         let to = self.sixteenth(to);
-        self.assumed = false;
-        if self.present == Some(to) && !self.restored {
+        let ahead_of = all_read_at.map(|now| self.sixteenth(now));
+        let was_all_read = std::mem::replace(&mut self.all_read, ahead_of.is_some());
+        if self.present == Some(to) {
             self.sweep_some();
             return;
         }
+        // How far it moves says nothing: a clock may have been set.
+        if was_all_read && self.all_read && self.present.is_some_and(|present| present < to) {
+            self.moves += 1;
+        }
         self.sweep_rest();
-        if std::mem::take(&mut self.restored) {
-            // Lists of what came from before that are held a horizon longer.
-            self.lists.extend(to, to - PAST - SIXTEENTHS);
-        }
-        if self.lists.expire(to) {
+        if self.lists.expire(to, ahead_of, self.moves) {
             self.sweeping = Some(0);
-        }
-        let leaps = self.present.is_some_and(|present| (to - present).abs() > LEEWAY);
-        let too_far = self.lists.newest().is_some_and(|newest| newest > to + FUTURE);
-        if too_far {
-            self.bring_near(to + FUTURE);
-        } else if leaps {
-            self.sweep_rest();
         }
         self.present = Some(to);
     }
 
-    /// Every number that is in use stands for one at or above this.
-    fn base(&self) -> i64 {
-        self.present.unwrap_or(0) - PAST - 2 * LEEWAY
+    /// The present, from which another that restores this goes on.
+    pub fn present(&self) -> Option<EventTime> {
+        let micros = self.present?.saturating_mul(self.step.micros());
+        Some(EventTime::from_micros(micros))
+    }
+
+    /// Goes on from the present of what is about to be restored.
+    pub fn go_on_from(&mut self, present: EventTime) {
+        self.present = Some(self.sixteenth(present));
     }
 
     fn sweep_some(&mut self) {
         let Some(from) = self.sweeping else { return };
         let end = (from + SWEPT_AT_ONCE).min(self.shards.len());
         self.sweep(from..end);
-        self.sweeping = Some(end).filter(|end| *end < self.shards.len());
     }
 
     fn sweep_rest(&mut self) {
-        if let Some(from) = self.sweeping.take() {
+        if let Some(from) = self.sweeping {
             self.sweep(from..self.shards.len());
         }
     }
 
     fn sweep(&mut self, shards: std::ops::Range<usize>) {
-        let base = self.base();
+        let end = shards.end;
         for shard in &mut self.shards[shards] {
             let before = shard.len();
             let lists = &self.lists;
-            shard.sweep(&mut self.spare, |number| {
-                lists.contains(whole(number, base)).then_some(number)
-            });
+            shard.sweep(&mut self.spare, |number| lists.stretch(number).map(|_| number));
             self.len -= (before - shard.len()) as u64;
         }
         self.spare.keep(self.len as usize / PLACES / SPARE);
-    }
-
-    /// Gives ids that were seen after `newest` that number instead.
-    fn bring_near(&mut self, newest: i64) {
-        self.sweeping = Some(0);
-        self.sweep_rest();
-        let base = self.base();
-        let mut moved = Vec::new();
-        for (index, shard) in self.shards.iter_mut().enumerate() {
-            let before = shard.len();
-            let far = shard.entries().filter(|(_, number)| whole(*number, base) > newest);
-            moved.extend(far.map(|(rest, _)| (index as u64) << REST_BITS | rest));
-            shard.sweep(&mut self.spare, |number| {
-                Some(whole(number, base).min(newest).rem_euclid(NUMBERS) as u64)
-            });
-            self.len -= (before - shard.len()) as u64;
-        }
-        while let Some(far) = self.lists.newest().filter(|number| *number > newest) {
-            self.lists.remove(far);
-        }
-        for fingerprint in moved {
-            self.lists.add(newest, newest, fingerprint);
+        self.sweeping = Some(end).filter(|end| *end < self.shards.len());
+        if self.sweeping.is_none() {
+            self.lists.swept();
         }
     }
 
-    /// What was added to which sixteenth since the last call, if a journal is kept.
-    pub fn take_added(&mut self) -> Vec<(i64, Vec<u64>)> {
-        self.lists.take_added()
+    /// What was added to which list since the last call, if a journal is kept. A list is
+    /// named by the length of the time that it stands for, a sixteenth of the horizon
+    /// unless joined, and how often that length had passed since 1970 when it began.
+    pub fn take_added(&mut self) -> Vec<((Span, i64), Vec<u64>)> {
+        let added = self.lists.take_added();
+        added.into_iter().map(|(stretch, items)| (self.name(stretch), items)).collect()
     }
 
-    /// The lists that are not needed any more since the last call: the length of
-    /// their sixteenths, and their number.
+    /// The lists that are not needed any more since the last call.
     pub fn take_dropped(&mut self) -> Vec<(Span, i64)> {
         let mut dropped = std::mem::take(&mut self.dropped);
-        dropped.extend(self.lists.take_dropped().into_iter().map(|number| (self.step, number)));
+        let of_today = self.lists.take_dropped();
+        dropped.extend(of_today.into_iter().map(|stretch| self.name(stretch)));
         dropped
     }
 
-    /// Puts a list back that was written before; several in ascending order, before
-    /// the first sighting, and then [`SeenIds::restored`]. One of another horizon than today's goes where its end
-    /// falls, so that its ids are remembered long enough, and is written anew.
-    pub fn restore(&mut self, step: Span, sixteenth: i64, items: &[u64]) {
-        let same = step == self.step;
-        let number = if same {
-            sixteenth
-        } else {
-            let end = sixteenth.saturating_add(1).saturating_mul(step.micros()).saturating_sub(1);
-            self.sixteenth(EventTime::from_micros(end))
-        };
-        // As far from the first as what was kept could be: nothing need be moved.
-        self.assumed |= self.present.is_none();
-        let present = *self.present.get_or_insert(number + PAST + LEEWAY);
-        let number = number.clamp(present - PAST - LEEWAY, present + FUTURE);
-        self.restored = true;
-        if same {
-            self.lists.restored(number);
-        } else {
-            self.dropped.push((step, sixteenth));
-        }
-        let low = number.rem_euclid(NUMBERS) as u64;
-        if !same && !items.is_empty() {
-            self.renumbered.insert(low, number);
-        }
+    fn name(&self, stretch: Stretch) -> (Span, i64) {
+        let length = self.step.micros().saturating_mul(stretch.len());
+        (Span::from_micros(length), stretch.first / stretch.len())
+    }
+
+    /// The inverse of [`SeenIds::name`]; none for a list of another horizon.
+    fn stretch(&self, length: Span, number: i64) -> Option<Stretch> {
+        let (length, step) = (length.micros(), self.step.micros());
+        let len = (length % step == 0).then_some(length / step)?;
+        let first = number.checked_mul(len)?;
+        let last = first.checked_add(len - 1)?;
+        u64::try_from(len).is_ok_and(u64::is_power_of_two).then_some(Stretch { first, last })
+    }
+
+    /// Puts a list back that was written before; several in any order, before the first
+    /// sighting and after [`SeenIds::go_on_from`], and then [`SeenIds::restored`]. One of
+    /// another horizon than today's goes where its end falls, so that its ids are
+    /// remembered long enough, and is written anew.
+    pub fn restore(&mut self, length: Span, number: i64, items: &[u64]) {
+        let end = number.saturating_add(1).saturating_mul(length.micros()).saturating_sub(1);
+        let end = self.sixteenth(EventTime::from_micros(end));
+        let stretch = self.stretch(length, number);
+        self.make_room(stretch.map_or(end, |stretch| stretch.first));
+        let taken = stretch.and_then(|stretch| self.lists.restored(stretch, self.present));
+        let entry_number = taken.unwrap_or_else(|| {
+            self.dropped.push((length, number));
+            let number = self.lists.number(end, self.present);
+            self.rewritten.insert(number);
+            number
+        });
         self.gathered.resize_with(self.shards.len(), Gathered::default);
         for &fingerprint in items {
             let (shard, rest) = split(fingerprint);
-            self.gathered[shard].push(shard::entry(rest, low), &mut self.spare);
+            self.gathered[shard].push(shard::entry(rest, entry_number), &mut self.spare);
         }
     }
 
     /// To be said after the last list: from now on what they hold is known. Cost: sorts
     /// each shard, some 30 ns for an id.
     pub fn restored(&mut self) {
-        let renumbered = std::mem::take(&mut self.renumbered);
+        self.lay_out();
+    }
+
+    /// Makes what was gathered known, and notes what has to be written anew.
+    fn lay_out(&mut self) {
+        let rewritten = std::mem::take(&mut self.rewritten);
         let gathered = std::mem::take(&mut self.gathered);
         for (index, (shard, gathered)) in self.shards.iter_mut().zip(gathered).enumerate() {
             let before = shard.len();
             let lists = &mut self.lists;
             shard.merge(gathered, &mut self.spare, |entries| {
-                if renumbered.is_empty() {
+                if rewritten.is_empty() {
                     return;
                 }
                 for (rest, number) in entries.iter().map(|entry| shard::parts(*entry)) {
-                    if let Some(&number) = renumbered.get(&number) {
-                        lists.add(number, number, (index as u64) << REST_BITS | rest);
+                    if rewritten.contains(&number) {
+                        lists.write(number, (index as u64) << REST_BITS | rest);
                     }
                 }
             });
@@ -371,11 +372,6 @@ impl SeenIds {
 /// A shard, and the rest that it keeps.
 fn split(fingerprint: u64) -> (usize, u64) {
     ((fingerprint >> REST_BITS) as usize, fingerprint & ((1 << REST_BITS) - 1))
-}
-
-/// The sixteenth of a number as an entry has it.
-fn whole(number: u64, base: i64) -> i64 {
-    base + (number as i64 - base).rem_euclid(NUMBERS)
 }
 
 #[cfg(test)]

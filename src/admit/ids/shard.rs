@@ -7,11 +7,10 @@
 
 use super::pages::{Gathered, PLACES, Pages, Spare};
 
-/// Low bits of an entry: the number of its sixteenth.
+/// Low bits of an entry: the number of its list.
 pub(super) const NUMBER_BITS: u32 = 12;
-/// Numbers are counted round and round below this; the one number left says that a
-/// place is free.
-pub(super) const NUMBERS: i64 = (1 << NUMBER_BITS) - 1;
+/// Numbers are below this; the one that is left says that a place is free.
+pub(super) const NUMBERS: usize = (1 << NUMBER_BITS) - 1;
 /// High bits of an entry: the rest of its fingerprint.
 pub(super) const REST_BITS: u32 = 64 - NUMBER_BITS;
 

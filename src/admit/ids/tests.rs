@@ -19,23 +19,22 @@ fn fingerprint(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Everything in the table, by whole number: what it is equal to another by.
+/// Everything in the table, by the first sixteenth of what it belongs to: what it is
+/// equal to another by.
 fn contents(seen: &SeenIds) -> BTreeSet<(i64, u64)> {
-    let base = seen.base();
     let mut all = BTreeSet::new();
     for (index, shard) in seen.shards.iter().enumerate() {
         for (rest, number) in shard.entries() {
-            let number = whole(number, base);
-            if seen.lists.contains(number) {
-                all.insert((number, (index as u64) << REST_BITS | rest));
+            if let Some(stretch) = seen.lists.stretch(number) {
+                all.insert((stretch.first, (index as u64) << REST_BITS | rest));
             }
         }
     }
     all
 }
 
-/// Words: `a3` is the id a at minute 3, `>20` moves the present there; what is a copy
-/// is marked by `=`.
+/// Words: `a3` is the id a at minute 3, `>20` moves the present there, `!20` as well, with
+/// nothing left to read at minute 100 by the clock; what is a copy is marked by `=`.
 #[track_caller]
 fn check(story: &str) {
     let mut seen = SeenIds::new(HORIZON);
@@ -46,11 +45,13 @@ fn check(story: &str) {
         };
         let (id, at) = word.split_at(1);
         let at = minute(at.parse().expect("a number"));
-        if id == ">" {
-            seen.advance(at);
-        } else {
-            let id = fingerprint(id.as_bytes()[0].into());
-            assert_eq!(seen.observe(id, at), expected, "{word} in {story}");
+        match id {
+            ">" => seen.advance(at, None),
+            "!" => seen.advance(at, Some(minute(100))),
+            id => {
+                let id = fingerprint(id.as_bytes()[0].into());
+                assert_eq!(seen.observe(id, at), expected, "{word} in {story}");
+            }
         }
     }
 }
@@ -91,21 +92,44 @@ fn what_comes_long_after_its_record_is_remembered_as_long() {
 }
 
 #[test]
-fn times_too_far_away_count_as_the_farthest() {
-    check(">0 a9000 b2 a9000= b2= a9500= c3 a3");
-    check(">0 a-9000 b2 a-9000= b2= a-8000=");
-    // The first record says wrongly when we are.
-    check("a900000 b2 >2 b2 b2= >9 b9= a2");
+fn however_far_apart_all_is_seen_when_its_record_says() {
+    check("a-90000 b900000 c0 a-90000= b900000= c0= a-89984= b900016= a-89983 b900017");
+    check(">0 a90000 >89000 b90000 a90000= >90016 a90016= >90017 a90017");
+    check(">0 a-90000 >1 a-90000= >16 a-90000= >17 a-90000");
+    check("a0 >0 b900000 >3 a3= >20 a20 b900000=");
+}
+
+#[test]
+fn a_present_that_was_not_known_makes_nothing_forgotten() {
+    // Before the clock is set, nothing says how far reading has come.
+    check("a0 b5000 a0= >5000 b5001= a5001 b5016=");
+    check("a0 >-90000 b0 >0 a16= b16=");
+    check("a0 b10 >-90000 >10 >-90000 >10 a10= b10= >17 a17 b17=");
+}
+
+#[test]
+fn what_is_ahead_of_the_clock_is_forgotten_two_horizons_of_reading_later() {
+    // By how often reading goes on, not by how far.
+    let moves = |from: i64, to: i64, step: usize| -> String {
+        (from..=to).step_by(step).map(|at| format!("!{at} ")).collect()
+    };
+    check(&format!("!0 a90000 {}a90000= !34 a90000", moves(1, 33, 1)));
+    check(&format!("!0 a90000 {}a90000= !100 a90000", moves(3, 99, 3)));
+    check("!0 a90000 !99 a90000= !-90000 a90000= !99 a90000=");
+    // Others are not forgotten for it, and what is not ahead of the clock stays.
+    check(&format!("!0 a90000 b80 c0 !16 c16= b80= {}b80=", moves(17, 96, 1)));
+    // Not while there is anything to read.
+    check(&format!("!0 a90000 >40 a90000= >90 a90000= {}a90000=", moves(91, 99, 1)));
+    check(&format!(">0 a90000 {}", moves(1, 60, 1).replace('!', ">") + "a90000="));
 }
 
 #[test]
 fn what_is_seen_after_a_restart_is_seen_when_its_record_says() {
-    let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::new());
+    let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::default());
     seen.keep_journal(true);
     seen.observe(fingerprint(0), minute(0));
     write(&mut seen, &mut disk);
     let mut seen = read(&disk, HORIZON);
-    seen.begin(minute(20));
     assert_eq!(seen.observe(fingerprint(0), minute(20)), Sighting::First);
     assert_eq!(seen.observe(fingerprint(1), minute(0)), Sighting::First);
     assert_eq!(seen.observe(fingerprint(1), minute(20)), Sighting::First);
@@ -117,7 +141,7 @@ fn what_is_seen_after_a_restart_is_seen_when_its_record_says() {
 }
 
 fn forgotten(seen: &mut SeenIds, at: EventTime) {
-    (0..=64).for_each(|_| seen.advance(at));
+    (0..=64).for_each(|_| seen.advance(at, None));
 }
 
 #[test]
@@ -178,7 +202,7 @@ fn lists_put_back_hold_each_id_once_and_take_no_more_room() {
     let mut seen = SeenIds::new(HORIZON);
     // Some are known already, and each list is given twice, by parts that overlap.
     (0..100).for_each(|number| _ = seen.observe(fingerprint(number), minute(0)));
-    let first = seen.present.expect("it has begun");
+    let first = seen.sixteenth(minute(0));
     for list in 0..16 {
         let ids: Vec<u64> = (0..MILLION).filter(|id| id % 16 == list).map(fingerprint).collect();
         let (middle, number) = (ids.len() / 2, first + list as i64);
@@ -234,27 +258,39 @@ fn every_bit_of_a_fingerprint_counts() {
     }
 }
 
-/// What is on the disk: lists by the length of their sixteenths and their number.
-type Disk = BTreeMap<(i64, i64), Vec<u64>>;
+/// What is on the disk.
+#[derive(Debug, Clone, Default)]
+struct Disk {
+    lists: BTreeMap<(Span, i64), Vec<u64>>,
+    present: Option<EventTime>,
+}
 
 fn write(seen: &mut SeenIds, disk: &mut Disk) {
-    let step = seen.step().micros();
-    for (number, items) in seen.take_added() {
-        disk.entry((step, number)).or_default().extend(items);
+    for (list, items) in seen.take_added() {
+        disk.lists.entry(list).or_default().extend(items);
     }
-    for (step, number) in seen.take_dropped() {
-        assert!(disk.remove(&(step.micros(), number)).is_some(), "{number} was never written");
+    for list in seen.take_dropped() {
+        assert!(disk.lists.remove(&list).is_some(), "{list:?} was never written");
     }
+    disk.present = seen.present();
 }
 
 fn read(disk: &Disk, horizon: Span) -> SeenIds {
     let mut seen = SeenIds::new(horizon);
     seen.keep_journal(true);
-    for ((step, number), items) in disk {
-        seen.restore(Span::from_micros(*step), *number, items);
+    if let Some(present) = disk.present {
+        seen.go_on_from(present);
+    }
+    for ((length, number), items) in &disk.lists {
+        seen.restore(*length, *number, items);
     }
     seen.restored();
     seen
+}
+
+fn begun_anew(mut seen: SeenIds, disk: &mut Disk) -> SeenIds {
+    write(&mut seen, disk);
+    read(disk, HORIZON)
 }
 
 #[derive(Debug, Clone)]
@@ -275,6 +311,11 @@ fn acts(behind: i64, back: i64) -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..300)
 }
 
+/// Some that lie near each other, and some that lie years apart.
+fn rounds() -> impl Strategy<Value = i64> {
+    prop_oneof![0..3i64, -50_000..50_000i64]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -282,11 +323,9 @@ proptest! {
     /// seen in whatever order, and the two go on alike.
     #[test]
     fn restored_is_the_same_as_never_stopped(acts in acts(16, 0)) {
-        let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::new());
+        let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::default());
         let mut other = SeenIds::new(HORIZON);
         seen.keep_journal(true);
-        seen.begin(minute(0));
-        other.begin(minute(0));
         let mut present = 0;
         for act in acts {
             match act {
@@ -297,8 +336,8 @@ proptest! {
                 }
                 Act::Advance(by) => {
                     present += by;
-                    seen.advance(minute(present));
-                    other.advance(minute(present));
+                    seen.advance(minute(present), None);
+                    other.advance(minute(present), None);
                 }
                 Act::Restart => {
                     write(&mut seen, &mut disk);
@@ -306,12 +345,11 @@ proptest! {
                     seen = read(&disk, HORIZON);
                     prop_assert_eq!(contents(&seen), before);
                     let lists: BTreeSet<(i64, u64)> = disk
+                        .lists
                         .iter()
                         .flat_map(|((_, number), items)| items.iter().map(|item| (*number, *item)))
                         .collect();
                     prop_assert_eq!(contents(&seen), lists);
-                    // As far as it is written, all of it is known at once.
-                    seen.advance(minute(present));
                 }
             }
         }
@@ -321,9 +359,8 @@ proptest! {
     /// since the list may not have been dropped yet, but never less.
     #[test]
     fn restored_knows_all_that_is_to_be_known(acts in acts(60, 5)) {
-        let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::new());
+        let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::default());
         seen.keep_journal(true);
-        seen.begin(minute(0));
         let mut present = 0;
         for act in acts {
             match act {
@@ -332,13 +369,12 @@ proptest! {
                 }
                 Act::Advance(by) => {
                     present += by;
-                    seen.advance(minute(present));
+                    seen.advance(minute(present), None);
                 }
                 Act::Restart => {
                     write(&mut seen, &mut disk);
                     let before = contents(&seen);
                     seen = read(&disk, HORIZON);
-                    seen.advance(minute(present));
                     prop_assert!(contents(&seen).is_superset(&before));
                 }
             }
@@ -346,10 +382,14 @@ proptest! {
     }
 
     /// Held against a plain record of all sightings: any order of copies, those within
-    /// the horizon clear of its edge, those beyond it as well.
+    /// the horizon clear of its edge, those beyond it as well, by years; and whenever it
+    /// is begun anew from what is written.
     #[test]
     fn in_any_order_each_act_counts_once(
-        ids in prop::collection::vec((0..1_000i64, prop::collection::vec((0..3i64, 0..14i64), 1..6)), 1..60),
+        ids in prop::collection::vec(
+            (0..1_000i64, prop::collection::vec((rounds(), 0..14i64), 1..6)),
+            1..60,
+        ),
         seed in any::<u64>(),
     ) {
         // By id: rounds that lie far apart, and copies near each other within a round.
@@ -368,12 +408,16 @@ proptest! {
             partitions[partition(number) as usize].push(*sighting);
         }
         partitions.iter_mut().for_each(|partition| partition.sort_by_key(|(_, at)| *at));
-        let mut seen = SeenIds::new(HORIZON);
+        let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::default());
+        seen.keep_journal(true);
         let mut counted: HashMap<usize, usize> = HashMap::new();
         let mut read = [0; 3];
         let mut turn = 0;
         while read.iter().zip(&partitions).any(|(read, all)| *read < all.len()) {
             turn += 1;
+            if fingerprint(seed ^ turn << 32).is_multiple_of(20) {
+                seen = begun_anew(seen, &mut disk);
+            }
             let which = (fingerprint(seed.wrapping_add(turn)) % 3) as usize;
             let Some((id, at)) = partitions[which].get(read[which]) else { continue };
             read[which] += 1;
@@ -384,7 +428,7 @@ proptest! {
             let frontiers = partitions.iter().zip(read);
             let least = frontiers.filter_map(|(all, read)| all.get(read)).map(|(_, at)| *at).min();
             if let Some(least) = least {
-                seen.advance(minute(least));
+                seen.advance(minute(least), None);
             }
         }
         for (id, rounds) in rounds {
@@ -396,22 +440,22 @@ proptest! {
 #[test]
 fn with_another_horizon_nothing_is_forgotten_too_early_and_all_is_written_anew() {
     let mut seen = SeenIds::new(HORIZON);
-    let mut disk = Disk::new();
+    let mut disk = Disk::default();
     seen.keep_journal(true);
     for id in 0..10 {
         seen.observe(fingerprint(id), minute(id as i64));
     }
     write(&mut seen, &mut disk);
-    for (horizon, last) in [(2 * 16, 32), (8, 8)] {
+    // What has another length is written anew; twice as long, it is as two that are joined.
+    for (horizon, last, step) in [(2 * 16, 32, 120), (24, 24, 90), (8, 8, 60)] {
         let mut disk = disk.clone();
         let mut seen = read(&disk, Span::from_secs(horizon * 60));
         write(&mut seen, &mut disk);
-        let step = seen.step();
-        assert!(disk.keys().all(|(written, _)| *written == step.micros()), "{disk:?}");
-        assert_eq!(disk.values().map(Vec::len).sum::<usize>(), 10);
+        assert!(disk.lists.keys().all(|(of, _)| *of == Span::from_secs(step)), "{disk:?}");
+        assert_eq!(disk.lists.values().map(Vec::len).sum::<usize>(), 10);
         assert_eq!(contents(&read(&disk, Span::from_secs(horizon * 60))), contents(&seen));
         for id in 0..10 {
-            seen.advance(minute(id));
+            seen.advance(minute(id), None);
             let at = minute(id + last);
             assert_eq!(seen.observe(fingerprint(id as u64), at), Sighting::Copy, "{horizon}: {id}");
         }
@@ -420,16 +464,85 @@ fn with_another_horizon_nothing_is_forgotten_too_early_and_all_is_written_anew()
 
 #[test]
 fn what_was_first_seen_far_behind_the_present_outlives_a_restart() {
-    let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::new());
+    let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::default());
     seen.keep_journal(true);
-    seen.begin(minute(5_000));
-    seen.advance(minute(5_000));
+    seen.advance(minute(5_000), None);
     assert_eq!(seen.observe(fingerprint(1), minute(100)), Sighting::First);
     write(&mut seen, &mut disk);
     let mut back = read(&disk, HORIZON);
     for seen in [&mut seen, &mut back] {
-        seen.begin(minute(5_001));
-        seen.advance(minute(5_001));
+        // The clock is wrong for a while.
+        seen.advance(minute(-90_000), None);
+        seen.advance(minute(5_001), None);
         assert_eq!(seen.observe(fingerprint(1), minute(101)), Sighting::Copy);
+        seen.advance(minute(5_017), None);
+        assert_eq!(seen.observe(fingerprint(1), minute(101)), Sighting::First);
     }
+}
+
+/// What [`Disk`] has fewer lists than.
+const MOST_LISTS: usize = 4_096;
+
+#[test]
+fn more_sixteenths_than_there_are_numbers_are_joined_far_from_the_present() {
+    const IDS: u64 = 10_000;
+    let at = |id: u64| 3 * id as i64;
+    let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::default());
+    seen.keep_journal(true);
+    seen.advance(minute(0), None);
+    for id in 0..IDS {
+        assert_eq!(seen.observe(fingerprint(id), minute(at(id))), Sighting::First);
+        if id.is_multiple_of(999) {
+            write(&mut seen, &mut disk);
+        }
+    }
+    write(&mut seen, &mut disk);
+    assert!(disk.lists.len() < MOST_LISTS, "{}", disk.lists.len());
+    let mut again = read(&disk, HORIZON);
+    assert_eq!(contents(&again), contents(&seen));
+    for seen in [&mut seen, &mut again] {
+        for id in 0..IDS {
+            let copy = minute(at(id) + (id % 17) as i64);
+            assert_eq!(seen.observe(fingerprint(id), copy), Sighting::Copy, "{id}");
+        }
+        // Near the present nothing is joined; far from it, a little.
+        assert_eq!(seen.observe(fingerprint(0), minute(17)), Sighting::First);
+        assert_eq!(seen.observe(fingerprint(100), minute(317)), Sighting::First);
+        assert_eq!(seen.observe(fingerprint(9_999), minute(31_000)), Sighting::First);
+        assert_eq!(seen.observe(fingerprint(9_999), minute(29_000)), Sighting::First);
+        // What is joined is forgotten as reading passes it.
+        forgotten(seen, minute(15_000));
+        assert!(seen.len() < 6_000, "{}", seen.len());
+        assert_eq!(seen.observe(fingerprint(9_998), minute(at(9_998))), Sighting::Copy);
+        forgotten(seen, minute(40_000));
+        assert_eq!(seen.len(), 0);
+    }
+    write(&mut again, &mut disk);
+    assert!(disk.lists.is_empty(), "{disk:?}");
+}
+
+/// Records of a hundred years, of which most lie ahead of the clock.
+#[test]
+fn nobody_is_forgotten_for_others_from_all_times() {
+    let (mut seen, mut disk) = (SeenIds::new(HORIZON), Disk::default());
+    seen.keep_journal(true);
+    seen.advance(minute(0), Some(minute(0)));
+    for id in 0..1_000 {
+        seen.observe(fingerprint(id), minute(id as i64 % 17 - 16));
+    }
+    for id in 1_000..21_000 {
+        let at = minute((fingerprint(id) % 50_000_000) as i64 - 13_000_000);
+        assert_eq!(seen.observe(fingerprint(id), at), Sighting::First);
+        assert_eq!(seen.observe(fingerprint(id), at), Sighting::Copy);
+    }
+    write(&mut seen, &mut disk);
+    assert!(disk.lists.len() < MOST_LISTS, "{}", disk.lists.len());
+    for id in 0..1_000 {
+        assert_eq!(seen.observe(fingerprint(id), minute(0)), Sighting::Copy);
+        let at = minute(id as i64 % 17 + 1);
+        assert_eq!(seen.observe(fingerprint(id), at), Sighting::First, "{id}");
+    }
+    (1..=80).for_each(|at| seen.advance(minute(at), Some(minute(at))));
+    forgotten(&mut seen, minute(81));
+    assert_eq!(seen.len(), 0);
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fronts::{self, Fronts, REGISTERS};
 use super::pending::Pending;
-use super::{Distinct, EXACT_ITEMS, MOST_PENDING};
+use super::{Distinct, MOST_PENDING, MOST_RECENT};
 use crate::aggregate::{Impossible, Tick, TickSteps};
 
 /// All that a [`Distinct`] keeps, as it is written down.
@@ -53,7 +53,7 @@ impl Distinct {
         let mut steps = TickSteps::from(base);
         let newest = steps.take(image.newest);
         let mut distinct = Distinct { cutoff: steps.take(image.cutoff), ..Distinct::default() };
-        if image.recent.len() > EXACT_ITEMS || image.pending.len() > MOST_PENDING {
+        if image.recent.len() > MOST_RECENT || image.pending.len() > MOST_PENDING {
             return Err(Impossible("more items than are ever kept"));
         }
         if let Some(nodes) = image.older {

@@ -291,7 +291,7 @@ impl Reading {
             limits.takes(record.topic, record.partition, record.offset)
         });
         if let Some(seen) = &mut self.seen {
-            decoded.leave_out_copies(seen, now);
+            decoded.leave_out_copies(seen);
         }
         decoded.stand_in_for_timestamps(now);
         self.store.fold(&decoded.events);
@@ -320,7 +320,7 @@ impl Reading {
             self.store.advance(as_of.min(live), highest);
         }
         if let (Some(seen), Some(highest)) = (&mut self.seen, highest) {
-            seen.advance(as_of.min(highest));
+            seen.advance(as_of.min(highest), None);
         }
     }
 }

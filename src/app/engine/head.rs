@@ -25,6 +25,8 @@ pub struct Head {
     /// The length of a sixteenth of the horizon in which ids are remembered;
     /// microseconds.
     pub ids_step: Option<i64>,
+    /// The moment by which ids were forgotten last; microseconds.
+    pub ids_present: Option<i64>,
     /// Measures that were being filled from the topics, by the names of slice and
     /// measure: what is held of them is not whole.
     pub filling: Vec<(String, String)>,

@@ -5,6 +5,8 @@
 //! It neither waits nor reads a clock: the time is an argument, so that a test can
 //! run a whole day in a moment.
 
+#[cfg(test)]
+mod clocks;
 mod compacted;
 mod filling;
 mod freshness;
@@ -201,7 +203,7 @@ impl Engine {
     /// Folds a batch; returns the dead letters that this run has to write.
     pub fn fold(&mut self, mut batch: DecodedBatch, now: EventTime) -> Vec<DeadLetter> {
         if let Some(seen) = &mut self.seen {
-            batch.leave_out_copies(seen, now);
+            batch.leave_out_copies(seen);
         }
         batch.stand_in_for_timestamps(now);
         self.store.fold(&batch.events);

@@ -83,13 +83,15 @@ impl Engine {
     }
 
     /// Ids are forgotten as reading proceeds: of a topic found later, with a past of
-    /// its own, the copies are told as well, though `as_of` does not go back for it.
+    /// its own, the copies are told as well, though `as_of` does not go back for it. The
+    /// clock says no more than which of them lie ahead of it, and that only while there
+    /// is nothing left to read that could show it wrong.
     fn forget_ids(&mut self, now: EventTime) {
         if let Some(seen) = &mut self.seen
             && let Some(as_of) = self.progress.as_of(now)
             && let Some(read_up_to) = self.progress.highest_read()
         {
-            seen.advance(as_of.min(read_up_to));
+            seen.advance(as_of.min(read_up_to), (as_of == now).then_some(now));
         }
     }
 

@@ -124,12 +124,12 @@ impl Engine {
         let changes = self.store.take_changes();
         let (mut additions, mut dropped) = (Vec::new(), Vec::new());
         if let Some(ids) = &mut self.seen {
-            let named = |(step, number): (Span, i64)| ListName { family: step.micros(), number };
-            let step = ids.step();
+            let named =
+                |(length, number): (Span, i64)| ListName { family: length.micros(), number };
             additions = ids
                 .take_added()
                 .into_iter()
-                .map(|(number, items)| ListAddition { list: named((step, number)), items })
+                .map(|(list, items)| ListAddition { list: named(list), items })
                 .collect();
             dropped = ids.take_dropped().into_iter().map(named).collect();
         }
@@ -202,6 +202,7 @@ impl Engine {
             as_of: self.last.map(|(as_of, _)| as_of.micros()),
             start_from: self.start_from.map(EventTime::micros),
             ids_step: self.seen.as_ref().map(|ids| ids.step().micros()),
+            ids_present: self.seen.as_ref().and_then(SeenIds::present).map(EventTime::micros),
             filling: self.filling.iter().cloned().collect(),
             topics: topics.collect(),
             gone: Gone { missing_until: self.missing_until.map(EventTime::micros), losses: gone },

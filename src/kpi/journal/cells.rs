@@ -2,7 +2,7 @@
 
 use super::{AveragedRecord, CellChange, CellImage, averaged_from, averaged_of, panes_record};
 use crate::aggregate::{
-    Additive, AmountRecord, Averaged, Distinct, Impossible, Last, Panes, Tick, TickSteps,
+    Additive, AmountRecord, Averaged, Distinct, Gathered, Impossible, Last, Tick, TickSteps,
 };
 use crate::event::EventTime;
 use crate::kpi::cell::Cell;
@@ -16,10 +16,10 @@ impl Cell {
         Some(match self {
             Cell::Empty => return None,
             Cell::Amounts(amounts) => {
-                CellImage::Amounts(panes_record(&amounts.settled, base, |amount| amount.into()))
+                CellImage::Amounts(panes_record(amounts.settled.as_slice(), base, |of| of.into()))
             }
             Cell::Mean(amounts) => {
-                CellImage::Mean(panes_record(&amounts.settled, base, averaged_of))
+                CellImage::Mean(panes_record(amounts.settled.as_slice(), base, averaged_of))
             }
             Cell::Distinct(sightings) => {
                 CellImage::Distinct(Box::new(sightings.settled.image(base)))
@@ -28,7 +28,7 @@ impl Cell {
         })
     }
 
-    /// What an image shows.
+    /// What an image shows; amounts are yet to be settled.
     pub(in crate::kpi) fn from_image(
         kind: ColumnKind,
         image: CellImage,
@@ -38,10 +38,10 @@ impl Cell {
         cell.begin(kind);
         match (&mut cell, image) {
             (Cell::Amounts(amounts), CellImage::Amounts(panes)) => {
-                add(&mut amounts.settled, panes, base, |record| Ok(record.into()))?;
+                add(&mut amounts.fresh, panes, base, |record| Ok(record.into()))?;
             }
             (Cell::Mean(amounts), CellImage::Mean(panes)) => {
-                add(&mut amounts.settled, panes, base, averaged)?;
+                add(&mut amounts.fresh, panes, base, averaged)?;
             }
             (Cell::Distinct(sightings), CellImage::Distinct(image)) => {
                 sightings.settled = Distinct::from_image(*image, base)?;
@@ -54,7 +54,7 @@ impl Cell {
         Ok(cell)
     }
 
-    /// Adds what was added once before.
+    /// Adds what was added once before; amounts are to be settled then as well.
     pub(in crate::kpi) fn apply(
         &mut self,
         kind: ColumnKind,
@@ -65,10 +65,10 @@ impl Cell {
         self.begin(kind);
         match (self, change) {
             (Cell::Amounts(amounts), CellChange::Amounts(panes)) => {
-                add(&mut amounts.settled, panes, base, |record: AmountRecord| Ok(record.into()))
+                add(&mut amounts.fresh, panes, base, |record: AmountRecord| Ok(record.into()))
             }
             (Cell::Mean(amounts), CellChange::Mean(panes)) => {
-                add(&mut amounts.settled, panes, base, averaged)
+                add(&mut amounts.fresh, panes, base, averaged)
             }
             (Cell::Distinct(sightings), CellChange::Distinct(added)) => {
                 let mut steps = TickSteps::from(base);
@@ -97,14 +97,14 @@ fn averaged(record: AveragedRecord) -> Result<Averaged, Impossible> {
 }
 
 fn add<V: Additive, R>(
-    panes: &mut Panes<V>,
+    fresh: &mut Gathered<V>,
     added: Vec<(i32, R)>,
     base: Tick,
     amount: impl Fn(R) -> Result<V, Impossible>,
 ) -> Result<(), Impossible> {
     let mut steps = TickSteps::from(base);
     for (step, record) in added {
-        panes.add(steps.take(step), amount(record)?);
+        fresh.add(steps.take(step), amount(record)?);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{
-    AmountRecord, Averaged, DistinctImage, LastImage, Level, LevelRecord, Panes, Tick, TickSteps,
+    AmountRecord, Averaged, DistinctImage, LastImage, Level, LevelRecord, Tick, TickSteps,
 };
 use crate::event::{Decimal, EventTime};
 use crate::window::AgeingImage;
@@ -159,13 +159,13 @@ impl CellChange {
 }
 
 /// Panes as they are written.
-pub(in crate::kpi) fn panes_record<V: crate::aggregate::Additive, R>(
-    panes: &Panes<V>,
+pub(in crate::kpi) fn panes_record<V: Copy, R>(
+    panes: &[(Tick, V)],
     base: Tick,
     record: impl Fn(V) -> R,
 ) -> PanesRecord<R> {
     let mut steps = TickSteps::from(base);
-    panes.iter().map(|(tick, amount)| (steps.to(tick), record(amount))).collect()
+    panes.iter().map(|&(tick, amount)| (steps.to(tick), record(amount))).collect()
 }
 
 /// A part of a mean as it is written.

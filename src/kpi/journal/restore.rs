@@ -90,7 +90,7 @@ impl Store {
             });
         }
         for (slice, plan) in self.slices.iter_mut().zip(&self.plan.slices) {
-            slice.restored(plan);
+            slice.restored(plan, self.present);
         }
         let kept = loading.schema.kept(&loading.mapping, &self.plan);
         for &(slice, measure) in &kept.new {
@@ -220,9 +220,12 @@ impl Target<'_> {
                 {
                     // As it was when they were merged: what is past must not count
                     // against the limits of a cell.
+                    let ageing = &self.slice.ageing;
                     let other = other_of(&mut self.slice.other, self.plan);
-                    leaver.age(self.plan, &self.slice.ageing);
-                    other.age(self.plan, &self.slice.ageing);
+                    for series in [&mut leaver, &mut *other] {
+                        series.settle(ageing, self.present, None);
+                        series.age(self.plan, ageing);
+                    }
                     other.merge(self.plan, &leaver);
                 }
             }
@@ -378,12 +381,13 @@ fn add(
 
 impl Slice {
     /// Makes what was restored ready: found by name, and as old as it is.
-    fn restored(&mut self, plan: &SlicePlan) {
+    fn restored(&mut self, plan: &SlicePlan, present: Tick) {
         self.numbers.clear();
         self.free.clear();
         for number in 0..self.series.len() {
             match &mut self.series[number] {
                 Some(series) => {
+                    series.settle(&self.ageing, present, None);
                     series.age(plan, &self.ageing);
                     let hash = series.hash;
                     self.place(hash, number as u32);
@@ -392,7 +396,11 @@ impl Slice {
             }
         }
         if let Some(other) = &mut self.other {
+            other.settle(&self.ageing, present, None);
             other.age(plan, &self.ageing);
+        }
+        for cell in self.folded.iter_mut().flat_map(|folded| &mut folded.cells) {
+            cell.settle(&self.ageing, present, None);
         }
         self.age_folded();
         self.settle_order();

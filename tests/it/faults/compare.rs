@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::declared::{Declared, Slice, What};
 use super::judge::{Element, Judged, Nanos, Seen};
-use super::log::{Log, outcome};
+use super::log::Log;
 use super::moment::{Micros, SECOND};
 use super::recount::{self, Number, Said};
 use super::world::Topic;
@@ -297,7 +297,7 @@ impl<'a> Truth<'a> {
                         match element {
                             Element::Ignored(reason) => add(events, "ignored", reason),
                             Element::Rejected(reason) => add(events, "rejected", reason),
-                            Element::Event(seen) => match outcome(record.timestamp, seen) {
+                            Element::Event(seen) => match record.outcome(seen) {
                                 Some(why) => add(events, why, ""),
                                 None => {
                                     admitted += 1.0;

@@ -172,7 +172,8 @@ impl Maker {
                 let told = Told { id: None, ..self.told(at) };
                 self.put_text(topics, topic, timestamp, &told.user, told.json())
             }
-            955..965 => {
+            955..960 => self.unstamped(topics, topic, timestamp),
+            960..965 => {
                 let at = self.time(timestamp);
                 let told = Told { kind: "email.teleported", ..self.told(at) };
                 self.put_text(topics, topic, timestamp, &told.user, told.json())
@@ -396,6 +397,28 @@ impl Maker {
         let id = Some(format!("f-{}", self.random.below(100)));
         let told = Told { id, kind: "email.forwarded", ..self.told(at) };
         let told = Told { money: None, key: None, ..told };
+        self.put_text(topics, topic, timestamp, &told.user, told.json())
+    }
+
+    /// In a record whose timestamp counts seconds, or says nothing: its own time stands
+    /// for it. No copy of it comes, whose record would lie anywhere else.
+    fn unstamped(&mut self, topics: &[Topic], topic: usize, now: Micros) -> Draft {
+        let draft = self.fresh(topics, topic, now);
+        let timestamp = if self.random.chance(500) { now / SECOND } else { 1 };
+        Draft { timestamp: 1_000 * timestamp, ..draft }
+    }
+
+    /// A new event by itself, of which nothing else is made: its record may not come to be.
+    pub(super) fn apart(&mut self, topics: &[Topic], now: Micros) -> Draft {
+        let of_ours: Vec<usize> =
+            (0..topics.len()).filter(|topic| topics[*topic].form == Form::Canonical).collect();
+        let topic = *self.random.pick(&of_ours);
+        self.fresh(topics, topic, now - now.rem_euclid(1_000))
+    }
+
+    fn fresh(&mut self, topics: &[Topic], topic: usize, timestamp: Micros) -> Draft {
+        let at = self.time(timestamp);
+        let told = self.told(at);
         self.put_text(topics, topic, timestamp, &told.user, told.json())
     }
 

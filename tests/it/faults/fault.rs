@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use tidegauge::event::{EventTime, Span};
+
+use super::moment::now;
 use super::plan::{Fault, Kind};
 use super::run::Run;
 use super::store;
+use super::transactions::{End, Transaction};
 use crate::support::process::wait_until;
 use crate::support::proxy::Network;
 
@@ -20,6 +24,11 @@ impl Run {
             Kind::Kill => replica.kill(),
             Kind::Terminate => replica.terminate(),
             Kind::Pause => replica.signal("STOP"),
+            Kind::WrongClock => {
+                replica.kill();
+                replica.clock.set(wrong_by(fault.detail));
+                replica.start();
+            }
             Kind::BrokerKill => self.world.kafka.kill(),
             Kind::BrokerRestart => self.world.kafka.terminate(),
             Kind::Stalled => self.world.proxy.set(Network::Stalled),
@@ -34,6 +43,7 @@ impl Run {
             }
             Kind::AddTopic => self.world.add_topic(),
             Kind::Burst(burst) => self.burst = Some(burst),
+            Kind::Transaction => self.begin_transaction(fault),
             Kind::ChangeConfiguration => self.change_configuration(fault.detail),
             Kind::FullDisk => replica.limit_files(Some(FULL_AT)),
             Kind::TornStore => {
@@ -52,12 +62,14 @@ impl Run {
         match fault.kind {
             Kind::Kill | Kind::Terminate | Kind::TornStore | Kind::DamagedStore => replica.start(),
             Kind::Pause => replica.signal("CONT"),
+            Kind::WrongClock => replica.clock.set(Span::ZERO),
             Kind::BrokerKill | Kind::BrokerRestart => {
                 self.world.kafka.launch();
                 self.world.wait_for_topics();
             }
             Kind::Stalled | Kind::Refused | Kind::Slow => self.world.proxy.set(Network::Clear),
             Kind::Burst(_) => self.burst = None,
+            Kind::Transaction => self.end_transaction(fault),
             Kind::AddPartition | Kind::AddTopic | Kind::ChangeConfiguration => {}
             Kind::FullDisk => {
                 wait_until(
@@ -71,6 +83,25 @@ impl Run {
                 replica.limit_files(None);
             }
         }
+    }
+
+    /// Records that nobody may read yet; the others write behind them.
+    fn begin_transaction(&mut self, fault: &Fault) {
+        let bootstrap = self.world.kafka.bootstrap();
+        let mut transaction = Transaction::begin(&bootstrap, End::of(fault.detail));
+        for _ in 0..1 + fault.detail / 3 % 30 {
+            let draft = self.maker.apart(&self.world.topics, now());
+            transaction.send(&self.world.topics, &draft, self.producer.number());
+        }
+        transaction.flush();
+        // Here is the place to see that no instance is caught up with what it cannot read.
+        self.open.insert(fault.number, transaction);
+    }
+
+    fn end_transaction(&mut self, fault: &Fault) {
+        let transaction = self.open.remove(&fault.number).expect("it has begun");
+        let end = End::of(fault.detail);
+        self.producer.transaction(transaction.end(end), end);
     }
 
     /// Another configuration for both, one after the other.
@@ -103,5 +134,19 @@ impl Run {
         let (status, said) = replica.run(&["state", "reset", "--yes"]);
         assert!(status.success(), "the remedy ends with {status}:\n{said}");
         self.watch.forget(fault.replica);
+    }
+}
+
+/// How far a clock is ahead: as without any, by days, by hours, by little, by decades.
+fn wrong_by(detail: u64) -> Span {
+    let seconds = Span::from_secs;
+    match detail % 7 {
+        0 => EventTime::from_secs(60) - EventTime::from_micros(now()),
+        1 => seconds(-6 * 86_400),
+        2 => seconds(-3 * 3_600),
+        3 => seconds(-20),
+        4 => seconds(20),
+        5 => seconds(2 * 86_400),
+        _ => seconds(73 * 366 * 86_400),
     }
 }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -14,8 +15,12 @@ use super::event::{HORIZON, LATENESS, TOLERANCE};
 use super::judge::{Element, Judged, Seen, judge};
 use super::moment::Micros;
 use super::producer::NUMBER;
+use super::transactions;
 use super::world::Topic;
-use crate::support::kafka::{Kafka, wait_for};
+use crate::support::kafka::Kafka;
+
+/// 2000-01-01T00:00:00Z.
+const FIRST_USABLE: Micros = 946_684_800_000_000;
 
 /// The place of a record: topic, partition, offset.
 pub(super) type Place = (usize, i32, i64);
@@ -24,10 +29,30 @@ pub(super) type Place = (usize, i32, i64);
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) place: Place,
-    pub(super) timestamp: Micros,
+    /// None that says anything, if it lies before the year 2000.
+    pub(super) timestamp: Option<Micros>,
     /// By which the producer knows it.
     pub(super) number: u64,
     pub(super) judged: Judged,
+}
+
+impl Record {
+    /// The record's time for one of its events, which takes its own where there is none.
+    fn time(&self, seen: &Seen) -> Micros {
+        self.timestamp.unwrap_or(seen.at)
+    }
+
+    /// Why an event does not count for its time alone.
+    pub(super) fn outcome(&self, seen: &Seen) -> Option<&'static str> {
+        let time = self.time(seen);
+        if seen.at > time + TOLERANCE {
+            Some("future")
+        } else if seen.at < time - LATENESS {
+            Some("late")
+        } else {
+            None
+        }
+    }
 }
 
 /// All records so far.
@@ -38,53 +63,51 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Reads what was added since.
+    /// Reads what was added since, once no transaction is open.
     pub(super) fn read_on(&mut self, kafka: &Kafka, topics: &[Topic]) {
+        let ends = transactions::wait_for_ends(kafka, topics);
         // A new consumer each time: it knows the partitions that there are now.
-        let consumer = kafka.consumer("truth");
-        let mut list = TopicPartitionList::new();
-        let mut ends = BTreeMap::new();
-        for (index, topic) in topics.iter().enumerate() {
-            for partition in 0..topic.partitions {
-                let from = *self.next.entry((index, partition)).or_insert(0);
-                let wait = Duration::from_secs(20);
-                let (_, end) = wait_for("the end of a partition", || {
-                    consumer.fetch_watermarks(&topic.name, partition, wait).ok()
-                });
-                if end > from {
-                    ends.insert((index, partition), end);
-                    list.add_partition_offset(&topic.name, partition, Offset::Offset(from))
-                        .expect("an offset");
-                }
+        let consumer = kafka.consumer_with("truth", &[("enable.partition.eof", "true")]);
+        for ((topic, partition), end) in ends {
+            let from = *self.next.entry((topic, partition)).or_insert(0);
+            if from < end {
+                self.read_partition(&consumer, topics, topic, (partition, from));
+                self.next.insert((topic, partition), end);
             }
         }
+    }
+
+    /// Reads one partition to its end, where the marker of a transaction may stand.
+    fn read_partition(
+        &mut self,
+        consumer: &BaseConsumer,
+        topics: &[Topic],
+        topic: usize,
+        (partition, from): (i32, i64),
+    ) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&topics[topic].name, partition, Offset::Offset(from))
+            .expect("an offset");
         consumer.assign(&list).expect("an assignment");
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !ends.is_empty() {
-            assert!(Instant::now() < deadline, "the topics could not be read back: {ends:?}");
-            let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) else {
-                continue;
+        loop {
+            assert!(Instant::now() < deadline, "{topic} {partition} could not be read back");
+            let message = match consumer.poll(Duration::from_millis(200)) {
+                Some(Ok(message)) => message,
+                Some(Err(KafkaError::PartitionEOF(_))) => return,
+                _ => continue,
             };
-            let topic = topics.iter().position(|topic| topic.name == message.topic());
-            let topic = topic.expect("one of the topics");
-            let (partition, offset) = (message.partition(), message.offset());
-            if self.next[&(topic, partition)] > offset {
-                continue;
-            }
             let header = message.headers().and_then(|headers| {
                 let number = headers.iter().find(|header| header.key == NUMBER)?.value?;
                 std::str::from_utf8(number).ok()?.parse().ok()
             });
+            let timestamp = 1_000 * message.timestamp().to_millis().expect("a timestamp");
             self.records.push(Record {
-                place: (topic, partition, offset),
-                timestamp: 1_000 * message.timestamp().to_millis().expect("a timestamp"),
+                place: (topic, partition, message.offset()),
+                timestamp: (timestamp >= FIRST_USABLE).then_some(timestamp),
                 number: header.expect("the header of the producer"),
                 judged: judge(topics[topic].form, message.payload()),
             });
-            self.next.insert((topic, partition), offset + 1);
-            if ends[&(topic, partition)] == offset + 1 {
-                ends.remove(&(topic, partition));
-            }
         }
     }
 
@@ -122,11 +145,11 @@ impl Log {
             }
         }
         for (id, mut copies) in copies {
-            copies.sort_by_key(|(record, _)| record.timestamp);
-            while let [(first, _), ..] = copies.as_slice() {
-                let first = first.timestamp;
+            copies.sort_by_key(|(record, seen)| record.time(seen));
+            while let [(first, seen), ..] = copies.as_slice() {
+                let first = first.time(seen);
                 let near =
-                    copies.partition_point(|(record, _)| remembered(first, record.timestamp));
+                    copies.partition_point(|(record, seen)| remembered(first, record.time(seen)));
                 let rest = copies.split_off(near);
                 counted.push(one_of(id, &copies));
                 copies = rest;
@@ -143,9 +166,7 @@ impl Log {
                 _ => &[],
             };
             elements.iter().filter_map(move |element| match element {
-                Element::Event(seen) if outcome(record.timestamp, seen).is_none() => {
-                    Some((record, &**seen))
-                }
+                Element::Event(seen) if record.outcome(seen).is_none() => Some((record, &**seen)),
                 _ => None,
             })
         })
@@ -173,15 +194,4 @@ fn one_of<'a>(id: &(String, String), copies: &[(&Record, &'a Seen)]) -> &'a Seen
     let same = in_order.iter().all(|(_, other)| *other == one);
     assert!(same || one.kind == "email.forwarded", "the copies of {id:?} are ambiguous");
     one
-}
-
-/// Why an event does not count for its time alone.
-pub(super) fn outcome(timestamp: Micros, seen: &Seen) -> Option<&'static str> {
-    if seen.at > timestamp + TOLERANCE {
-        Some("future")
-    } else if seen.at < timestamp - LATENESS {
-        Some("late")
-    } else {
-        None
-    }
 }

@@ -25,6 +25,7 @@ mod replica;
 mod report;
 mod run;
 mod store;
+mod transactions;
 mod watch;
 mod world;
 
@@ -33,7 +34,7 @@ const WANTED: &str = "TIDEGAUGE_FAULTS";
 
 #[test]
 fn no_fault_changes_a_figure() {
-    let wanted = std::env::var(WANTED).unwrap_or_else(|_| "18 21".to_owned());
+    let wanted = std::env::var(WANTED).unwrap_or_else(|_| "20 21".to_owned());
     let mut numbers = wanted.split_whitespace().map(|number| number.parse().expect(WANTED));
     let (count, seed) = (numbers.next().expect("a count"), numbers.next().expect("a seed"));
     run::Run::start(count as usize, seed).finish();

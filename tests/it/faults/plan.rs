@@ -12,6 +12,8 @@ pub(super) enum Kind {
     Kill,
     Terminate,
     Pause,
+    /// Killed, and begun anew under a clock that is wrong for a while.
+    WrongClock,
     BrokerKill,
     BrokerRestart,
     Stalled,
@@ -20,6 +22,8 @@ pub(super) enum Kind {
     AddPartition,
     AddTopic,
     Burst(Burst),
+    /// One that is open meanwhile, and ends in whatever way.
+    Transaction,
     ChangeConfiguration,
     FullDisk,
     TornStore,
@@ -30,6 +34,7 @@ const KINDS: &[Kind] = &[
     Kind::Kill,
     Kind::Terminate,
     Kind::Pause,
+    Kind::WrongClock,
     Kind::BrokerKill,
     Kind::BrokerRestart,
     Kind::Stalled,
@@ -41,6 +46,7 @@ const KINDS: &[Kind] = &[
     Kind::Burst(Burst::Late),
     Kind::Burst(Burst::Future),
     Kind::Burst(Burst::Poison),
+    Kind::Transaction,
     Kind::ChangeConfiguration,
     Kind::FullDisk,
     Kind::TornStore,
@@ -84,6 +90,7 @@ impl Kind {
             Kind::Kill
             | Kind::Terminate
             | Kind::Pause
+            | Kind::WrongClock
             | Kind::FullDisk
             | Kind::TornStore
             | Kind::DamagedStore => vec![Lane::Replica(replica)],
@@ -92,6 +99,8 @@ impl Kind {
                 vec![Lane::Broker]
             }
             Kind::AddPartition | Kind::AddTopic => vec![Lane::Broker, Lane::Production],
+            // Its own producer is not one that outlives the broker.
+            Kind::Transaction => vec![Lane::Broker],
             Kind::Burst(_) => vec![Lane::Production],
         }
     }
@@ -100,6 +109,8 @@ impl Kind {
     fn length(self) -> (i64, i64) {
         match self {
             Kind::Pause => (10, 150),
+            Kind::WrongClock => (5, 60),
+            Kind::Transaction => (1, 60),
             Kind::Stalled | Kind::Refused | Kind::Slow => (10, 80),
             Kind::Burst(_) => (10, 30),
             Kind::FullDisk => (20, 60),

@@ -1,8 +1,8 @@
 //! A producer that knows which of its records are there.
 //!
 //! Each record carries its number in a header. What was acknowledged must be read
-//! back exactly once, what was never sent must not be there; only of what failed in
-//! the end may either be true.
+//! back exactly once, what was never sent, or in a transaction that did not come to be,
+//! must not be there; only of what failed in the end may either be true.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProd
 
 use super::event::Draft;
 use super::log::Log;
+use super::transactions::End;
 use super::world::Topic;
 
 /// The header with a record's number.
@@ -25,6 +26,8 @@ pub(super) const NUMBER: &str = "harness.number";
 struct Told {
     acknowledged: BTreeSet<u64>,
     failed: BTreeSet<u64>,
+    /// Written in transactions that did not come to be.
+    undone: BTreeSet<u64>,
     errors: Vec<String>,
 }
 
@@ -74,10 +77,22 @@ impl TruthfulProducer {
         TruthfulProducer { producer, notes, next: 0 }
     }
 
+    /// The number of the next record.
+    pub(super) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// These records were written in a transaction that ended like that.
+    pub(super) fn transaction(&self, numbers: BTreeSet<u64>, end: End) {
+        let mut told = self.notes.0.lock().expect("nobody panics with it");
+        let of = if end == End::Committed { &mut told.acknowledged } else { &mut told.undone };
+        of.extend(numbers);
+    }
+
     /// Hands a record over to be written.
     pub(super) fn send(&mut self, topics: &[Topic], draft: &Draft) {
-        let number = self.next;
-        self.next += 1;
+        let number = self.number();
         let text = number.to_string();
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -126,8 +141,11 @@ impl TruthfulProducer {
         if !lost.is_empty() {
             return Err(format!("acknowledged and not there: {lost:?}"));
         }
-        let open = (0..self.next)
-            .find(|number| !told.acknowledged.contains(number) && !told.failed.contains(number));
+        if let Some(number) = told.undone.intersection(&there).next() {
+            return Err(format!("record {number} is of a transaction that did not come to be"));
+        }
+        let known = [&told.acknowledged, &told.failed, &told.undone];
+        let open = (0..self.next).find(|number| known.iter().all(|of| !of.contains(number)));
         match open {
             Some(number) => Err(format!("nothing is known of record {number}")),
             None => Ok(()),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::clock::Clock;
 use crate::support::instance::{Metrics, get};
 use crate::support::kafka::free_port;
 use crate::support::process::wait_until;
@@ -14,6 +15,7 @@ pub(super) struct Replica {
     pub(super) name: &'static str,
     folder: PathBuf,
     address: String,
+    pub(super) clock: Clock,
     process: Option<Child>,
     /// Lives so far.
     lives: u32,
@@ -25,7 +27,7 @@ impl Replica {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("a folder");
         let address = format!("127.0.0.1:{}", free_port());
-        Replica { name, folder, address, process: None, lives: 0 }
+        Replica { name, folder, address, clock: Clock::new(), process: None, lives: 0 }
     }
 
     pub(super) fn address(&self) -> String {
@@ -66,6 +68,7 @@ impl Replica {
         self.lives += 1;
         let log = File::create(self.folder.join(format!("log-{}", self.lives))).expect("a log");
         let mut command = self.command(&["run"]);
+        self.clock.of(&mut command);
         let child = command.stdout(Stdio::null()).stderr(log).spawn();
         self.process = Some(child.expect("the program starts"));
     }

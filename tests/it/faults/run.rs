@@ -1,5 +1,6 @@
 //! A run: rounds of production with faults, and what must hold at their ends.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -14,6 +15,7 @@ use super::producer::TruthfulProducer;
 use super::random::Random;
 use super::replica::Replica;
 use super::report::Progress;
+use super::transactions::Transaction;
 use super::watch::Watch;
 use super::world::World;
 use crate::support::instance::Metrics;
@@ -35,10 +37,12 @@ pub(super) struct Run {
     progress: Progress,
     rounds: Vec<Round>,
     random: Random,
-    maker: Maker,
+    pub(super) maker: Maker,
     pub(super) world: World,
     log: Log,
-    producer: TruthfulProducer,
+    pub(super) producer: TruthfulProducer,
+    /// Transactions that are open, by the number of their fault.
+    pub(super) open: BTreeMap<usize, Transaction>,
     // Before the folder that they write into.
     pub(super) watch: Watch,
     pub(super) replicas: Vec<Replica>,
@@ -71,6 +75,7 @@ impl Run {
             maker,
             log: Log::default(),
             producer: TruthfulProducer::connect(&world.kafka.bootstrap()),
+            open: BTreeMap::new(),
             world,
             watch,
             replicas,

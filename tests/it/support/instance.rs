@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::clock::Clock;
 use super::kafka::free_port;
 use super::process::wait_until;
 
@@ -27,30 +28,37 @@ impl Instance {
 
     /// As [`Instance::start`], on a port that is chosen.
     pub(crate) fn start_at(port: u16, configuration: &str) -> Instance {
-        Self::launch(port, configuration, &[])
+        Self::launch(port, configuration, &[], None)
     }
 
     /// As [`Instance::start`], with more arguments of `run`.
     pub(crate) fn start_with(configuration: &str, arguments: &[&str]) -> Instance {
-        Self::launch(free_port(), configuration, arguments)
+        Self::launch(free_port(), configuration, arguments, None)
     }
 
-    fn launch(port: u16, configuration: &str, arguments: &[&str]) -> Instance {
+    /// As [`Instance::start`], under a clock that may be wrong.
+    pub(crate) fn start_under(clock: &Clock, configuration: &str) -> Instance {
+        Self::launch(free_port(), configuration, &[], Some(clock))
+    }
+
+    fn launch(
+        port: u16,
+        configuration: &str,
+        arguments: &[&str],
+        clock: Option<&Clock>,
+    ) -> Instance {
         let folder = TempDir::new().expect("a folder");
         let address = format!("127.0.0.1:{port}");
         let path = folder.path().join("tidegauge.toml");
         std::fs::write(&path, configuration.replace("$LISTEN", &address)).expect("a file");
         let log = File::create(folder.path().join("log")).expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_tidegauge"))
-            .arg("run")
-            .arg("--config")
-            .arg(&path)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the program starts");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
+        command.arg("run").arg("--config").arg(&path).args(arguments);
+        if let Some(clock) = clock {
+            clock.of(&mut command);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().expect("the program starts");
         Instance { child, folder, address }
     }
 

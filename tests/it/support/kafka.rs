@@ -153,6 +153,7 @@ offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
@@ -372,14 +373,22 @@ log.cleaner.backoff.ms=200
         }
     }
 
-    /// A plain consumer of rdkafka.
+    /// A plain consumer of rdkafka; of transactions it reads what is committed.
     pub(crate) fn consumer(&self, group: &str) -> BaseConsumer {
+        self.consumer_with(group, &[])
+    }
+
+    /// As [`Kafka::consumer`], with more settings of librdkafka.
+    pub(crate) fn consumer_with(&self, group: &str, settings: &[(&str, &str)]) -> BaseConsumer {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", self.bootstrap())
             .set("group.id", group)
             .set("log_level", "0")
             .set("enable.auto.commit", "false");
+        for (name, value) in settings {
+            config.set(*name, *value);
+        }
         config.create().expect("a consumer")
     }
 }
