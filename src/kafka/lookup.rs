@@ -89,9 +89,7 @@ pub(super) fn starts(
     let from = match start {
         StartAt::Beginning => None,
         StartAt::Time(time) => Some(time),
-        StartAt::Back(reach) => {
-            Some(newest(&peeker, prober, topic, partitions, now)? - reach)
-        }
+        StartAt::Back(reach) => Some(newest(&peeker, prober, topic, partitions, now)? - reach),
     };
     let found = match from {
         None => HashMap::new(),
