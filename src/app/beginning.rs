@@ -231,7 +231,7 @@ pub(super) fn start_at(config: &Config) -> StartAt {
         });
     let reach = reach.max(levels.max());
     let reach = reach.unwrap_or(Span::ZERO) + config.declarations.future_tolerance;
-    StartAt::Time(clock::now() - reach)
+    StartAt::Back(reach)
 }
 
 fn source_settings(config: &Config, topics: Vec<TopicPattern>, start: StartAt) -> SourceSettings {

@@ -180,8 +180,9 @@ fn source(scope: &Scope) -> Vec<ServiceRule> {
             hold: minutes(1),
             expr: format!("{} == 0", scope.all(&catalog::BROKERS_UP)),
             summary: "{{ $labels.instance }} reaches no Kafka broker",
-            description: "It keeps trying. Figures stay right for an older moment, and after a \
-                          minute every objective is unknown on this instance.",
+            description: "It keeps trying. Figures stay right for an older moment, and once that is \
+                          too long ago (`stale_after`, a minute by default) every objective is \
+                          unknown on this instance.",
         },
         ServiceRule {
             alert: "TidegaugeDeadLettersBlocked",
@@ -220,9 +221,10 @@ fn source(scope: &Scope) -> Vec<ServiceRule> {
             hold: minutes(1),
             expr: format!("{} == 0", scope.all(&catalog::COMPLETE)),
             summary: "{{ $labels.instance }} cannot read some partition",
-            description: "A partition has been unreadable for more than a minute, so every \
-                          objective is unknown on this instance. Which one: see the frontier and \
-                          lag by partition.",
+            description: "A partition has been unreadable for more than a minute, so that \
+                          objectives that rest on its topic are unknown on this instance, and \
+                          none of its verdicts counts. Which one: see the frontier and lag by \
+                          partition.",
         },
     ]
 }
