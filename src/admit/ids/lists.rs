@@ -23,6 +23,8 @@ const LEAST_EXACT: u64 = 8;
 pub(super) struct Lists {
     /// By their first sixteenths; none belongs to two.
     lists: BTreeMap<i64, List>,
+    /// One of them: that of the id before, which mostly is that of the next.
+    recent: Option<Stretch>,
     numbers: Numbers,
     journal: bool,
     dropped: Vec<Stretch>,
@@ -81,8 +83,13 @@ impl Lists {
 
     /// That of a sixteenth for which there is room.
     fn list_of(&mut self, sixteenth: i64, present: Option<i64>) -> &mut List {
-        let single = Stretch::single(sixteenth);
-        self.list(self.sharing(single).unwrap_or(single), present)
+        let recent = self.recent.filter(|of| (of.first..=of.last).contains(&sixteenth));
+        let stretch = recent.unwrap_or_else(|| {
+            let single = Stretch::single(sixteenth);
+            self.sharing(single).unwrap_or(single)
+        });
+        self.recent = Some(stretch);
+        self.list(stretch, present)
     }
 
     /// The number of a sixteenth for which there is room.
@@ -125,6 +132,7 @@ impl Lists {
     /// `ahead_of` is the clock's sixteenth if everything is read, and `moves` how often
     /// the present has moved on while it was.
     pub(super) fn expire(&mut self, present: i64, ahead_of: Option<i64>, moves: u64) -> bool {
+        self.recent = None;
         let before = self.lists.len();
         let gone = |first: &i64, list: &mut List| {
             let is_ahead = ahead_of.is_some_and(|now| *first > now);
@@ -148,6 +156,7 @@ impl Lists {
     /// Joins lists until half of the numbers suffice. Says by what number the entries of
     /// each list go on that was joined; all these have to be written anew.
     pub(super) fn join(&mut self, near: i64) -> BTreeMap<u64, u64> {
+        self.recent = None;
         let mut exact = NUMBERS as u64;
         let mut stretches = self.joined(near, exact);
         while stretches.len() > NUMBERS / 2 && exact > LEAST_EXACT {

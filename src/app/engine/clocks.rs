@@ -75,7 +75,7 @@ impl Instance {
     fn read(&mut self, partition: usize, offset: usize, id: u64, secs: i64, now: EventTime) {
         let event = Event {
             id: Some(id.to_string().into()),
-            kind: Vocabulary::canonical().get("email.delivered").expect("a type"),
+            kind: Vocabulary::canonical().get("email.opened").expect("a type"),
             time: at(secs),
             campaign: Some("spring".into()),
             channel: "email".into(),
