@@ -105,6 +105,7 @@ impl Beginning {
         let routes = Arc::new(routes(&config, topics.clone(), &plan));
         let mut settings = source_settings(&config, topics, start);
         settings.headers_of = routes.reading_headers();
+        settings.leave_out_compacted = engine.roles().refuse_compacted();
         let checkpoints = match &config.state.directory {
             Some(path) => {
                 let declared = |topic: &str| settings.reads(topic);

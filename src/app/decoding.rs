@@ -65,8 +65,8 @@ impl DecodedBatch {
         });
     }
 
-    /// Lets each event's own time stand for that of its record where that has none: how far
-    /// a partition is read in time is then told by its events, up to `now`.
+    /// Lets each event's own time stand for that of its record where that has none, up to
+    /// `now`: good enough for ageing what is read once, from beginning to end.
     pub fn stand_in_for_timestamps(&mut self, now: EventTime) {
         for (place, time) in self.untimed.drain(..).filter(|(_, time)| *time <= now) {
             if let Some(position) = self.positions.get_mut(place) {

@@ -336,8 +336,6 @@ impl EngineThread {
         self.source.commit(self.engine.committable(folded));
     }
 
-    /// Whether the dead-letter topic refuses: nothing is read until it takes what is
-    /// there, so that nothing is read that could not be kept.
     /// Offsets of a partition no longer say which of its dead letters are written. None
     /// is still to be handed over: nothing is received before that.
     fn set_letters_apart(&self, topic: &str, partition: i32) {
@@ -352,6 +350,8 @@ impl EngineThread {
         self.memory_full || self.letters_refused() || held_back
     }
 
+    /// Whether the dead-letter topic refuses: nothing is read until it takes what is
+    /// there, so that nothing is read that could not be kept.
     fn letters_refused(&self) -> bool {
         self.dead_letters.as_ref().is_some_and(|letters| letters.state().blocked.is_some())
     }

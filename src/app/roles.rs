@@ -78,6 +78,14 @@ impl TopicRoles {
         bound.map_or(&self.unbound, |(_, role)| role)
     }
 
+    /// Whether topics are refused if their logs are compacted, because something adds up over
+    /// them and nobody has allowed it; the first that matches counts.
+    pub fn refuse_compacted(&self) -> Vec<(TopicPattern, bool)> {
+        let refused = |role: &TopicRole| !role.adds_up.is_empty() && !role.allow_compacted;
+        let bound = self.bindings.iter();
+        bound.map(|(pattern, role)| (pattern.clone(), refused(role))).collect()
+    }
+
     /// The longest that any topic may be behind: further than that, all figures are of a
     /// moment that is too long ago.
     pub fn longest_stale_after(&self) -> Span {

@@ -6,7 +6,7 @@
 //! do. Markers of transactions leave holes as well, one for each transaction, which has
 //! at least one record: more holes than records are none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use super::client::{self, REQUEST_TIMEOUT};
 use super::discovery::Discovery;
 use super::events::{CompactionSign, SourceEvent};
+use super::lookup;
 use super::peek::{Peeker, Place};
 use super::settings::SourceSettings;
 use super::shared::{Holes, MANY_HOLES, Note};
@@ -25,15 +26,20 @@ use crate::event::EventTime;
 
 /// How often a topic's configuration is asked for: it may change.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// The same after no answer.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// Offsets that are looked at for holes.
 const LOOKED_AT: i64 = 2_000;
+
 /// What is known of the topics' configurations.
 #[derive(Default)]
 pub(super) struct Policies {
     admin: Option<AdminClient<Quiet>>,
-    asked: HashMap<String, Instant>,
-    compacted: HashSet<String>,
+    /// When each topic is asked about again.
+    due: HashMap<String, Instant>,
+    /// Whether each is compacted, of those of which that is known.
+    known: HashMap<String, bool>,
     refusal_said: bool,
 }
 
@@ -50,47 +56,55 @@ impl ClientContext for Quiet {
     }
 }
 
-/// Those of the topics whose logs are compacted, and those of which it may not be known.
+/// Whether each of the topics is compacted, and why that may not be known of some.
 fn ask(
     admin: &AdminClient<Quiet>,
     topics: &[&str],
-) -> KafkaResult<(HashSet<String>, Option<RDKafkaErrorCode>)> {
+) -> KafkaResult<(HashMap<String, bool>, Option<RDKafkaErrorCode>)> {
     let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| KafkaError::AdminOpCreation(error.to_string()))?;
     let answers = runtime.block_on(admin.describe_configs(&specifiers, &options))?;
-    let (mut compacted, mut refused) = (HashSet::new(), None);
+    let (mut answered, mut refused) = (HashMap::new(), None);
     for answer in answers {
         match answer {
             Ok(of) => {
                 let policy = of.get("cleanup.policy").and_then(|entry| entry.value.clone());
                 let is_compacted = policy.is_some_and(|policy| policy.contains("compact"));
-                if let (true, OwnedResourceSpecifier::Topic(topic)) = (is_compacted, of.specifier) {
-                    compacted.insert(topic);
+                if let OwnedResourceSpecifier::Topic(topic) = of.specifier {
+                    answered.insert(topic, is_compacted);
                 }
             }
             Err(code) => refused = Some(code),
         }
     }
-    Ok((compacted, refused))
+    Ok((answered, refused))
 }
 
 impl Policies {
-    /// Of these topics, those of which it is known only now that they are compacted. Asks
-    /// for those of which that was not asked for a minute, and waits for the answer.
-    fn newly_compacted(&mut self, settings: &SourceSettings, topics: &[&str]) -> Vec<String> {
-        let due = |topic: &&&str| {
-            self.asked.get(**topic).is_none_or(|asked| asked.elapsed() >= ASK_AGAIN)
-        };
-        let due: Vec<&str> = topics.iter().filter(due).copied().collect();
+    /// Whether a topic is known to be compacted.
+    pub(super) fn is_compacted(&self, topic: &str) -> bool {
+        self.known.get(topic) == Some(&true)
+    }
+
+    /// Of these topics, those of which it is known only now that they are compacted, and how.
+    /// Asks for those of which that was not asked for a minute, and waits for the answer.
+    fn newly_compacted(
+        &mut self,
+        settings: &SourceSettings,
+        topics: &[&str],
+    ) -> Vec<(String, CompactionSign)> {
+        let now = Instant::now();
+        let is_due = |topic: &&&str| self.due.get(**topic).is_none_or(|due| *due <= now);
+        let due: Vec<&str> = topics.iter().filter(is_due).copied().collect();
         if due.is_empty() {
             return Vec::new();
         }
         let answer = self.admin(settings).and_then(|admin| ask(admin, &due));
-        let now = Instant::now();
-        self.asked.extend(due.iter().map(|topic| ((*topic).to_owned(), now)));
-        let (compacted, refused) = match answer {
+        let next = now + if answer.is_ok() { ASK_AGAIN } else { RETRY };
+        self.due.extend(due.iter().map(|topic| ((*topic).to_owned(), next)));
+        let (answered, refused) = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!("the configuration of topics is not known: {error}");
@@ -104,7 +118,16 @@ impl Policies {
                  DESCRIBE_CONFIGS on them it would be; holes in their logs are noticed anyway"
             );
         }
-        compacted.into_iter().filter(|topic| self.compacted.insert(topic.clone())).collect()
+        let mut newly = Vec::new();
+        for (topic, is_compacted) in answered {
+            let before = self.known.insert(topic.clone(), is_compacted);
+            match (is_compacted, before) {
+                (true, None) => newly.push((topic, CompactionSign::Declared)),
+                (true, Some(false)) => newly.push((topic, CompactionSign::Changed)),
+                _ => {}
+            }
+        }
+        newly
     }
 
     fn admin(&mut self, settings: &SourceSettings) -> KafkaResult<&AdminClient<Quiet>> {
@@ -120,14 +143,25 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     /// Says which of these topics are compacted, before anything else is said of them.
     pub(super) fn hear_policies(&mut self, topics: &[&str]) {
         let settings = Arc::clone(&self.settings);
-        for topic in self.policies.newly_compacted(&settings, topics) {
-            self.say_compacted(&topic, CompactionSign::Declared);
+        for (topic, sign) in self.policies.newly_compacted(&settings, topics) {
+            self.say_compacted(&topic, sign);
         }
+    }
+
+    /// Whether a topic is left out because it is compacted. One that is being read is gone on
+    /// with.
+    pub(super) fn leaves_out(&self, topic: &str) -> bool {
+        let read = self.topics.get(topic).is_some_and(|topic| !topic.reading.is_empty());
+        !read && self.policies.is_compacted(topic) && self.settings.leaves_out_compacted(topic)
     }
 
     /// Looks at logs with many holes again, as they are without regard to transactions.
     pub(super) fn look_at_holes(&mut self) {
         for Holes { key: (topic, partition), below } in self.shared.take_holes() {
+            if self.policies.is_compacted(&topic) {
+                // They are to be expected.
+                continue;
+            }
             match self.is_compacted(&topic, partition, below) {
                 Ok(true) => self.say_compacted(&topic, CompactionSign::Holes { partition }),
                 Ok(false) => {}
@@ -137,12 +171,17 @@ impl<C: Fn() -> EventTime> Discovery<C> {
     }
 
     fn is_compacted(&self, topic: &str, partition: i32, below: i64) -> KafkaResult<bool> {
-        let from = (below - LOOKED_AT).max(0);
+        let ranges = lookup::ranges(&self.watermarks, topic, &[partition])?;
+        let first = ranges.get(&partition).map_or(below, |range| range.first);
+        let from = (below - LOOKED_AT).max(first);
         let most = usize::try_from(below - from).unwrap_or(0);
         let peeker = Peeker::new(&self.settings, &self.shared, topic);
         let seen = peeker.look(&[Place { partition, from, below, most }])?;
-        let records = seen.get(&partition).map_or(0, Vec::len) as i64;
-        Ok(below - from - records > records + MANY_HOLES)
+        let records = seen.get(&partition).map_or(&[][..], Vec::as_slice);
+        // Where not all came in time, what is behind the last one is not known.
+        let end = records.last().map_or(from, |last| below.min(last.offset + 1));
+        let records = records.iter().filter(|record| record.offset < below).count() as i64;
+        Ok(end - from - records > records + MANY_HOLES)
     }
 
     fn say_compacted(&self, topic: &str, sign: CompactionSign) {

@@ -273,6 +273,7 @@ impl<C: Fn() -> EventTime> Discovery<C> {
         seen.retain(|name, _| !uncertain.contains(name));
         let names: Vec<&str> = seen.keys().map(String::as_str).collect();
         self.hear_policies(&names);
+        seen.retain(|name, _| !self.leaves_out(name));
         // All are said to be found before any is started, so that nobody takes those
         // that were started first for all that there are.
         for (name, found) in &seen {

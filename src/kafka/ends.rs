@@ -97,32 +97,63 @@ impl<C: Fn() -> EventTime> AskingEnds<C> {
     }
 
     fn ask_ends(&mut self) {
-        let keys: Vec<Key> = lock(&self.shared.positions).keys().cloned().collect();
-        if keys.is_empty() {
+        let positions: Vec<(Key, i64)> =
+            lock(&self.shared.positions).iter().map(|(key, at)| (key.clone(), *at)).collect();
+        if positions.is_empty() {
             return;
         }
         let at = (self.clock)();
-        let logs = self.watermarks.ends_of(&keys, &self.shared);
-        let ends = logs.and_then(|logs| Some((logs, self.stable.ends_of(&keys, &self.shared)?)));
-        match ends {
-            Some((logs, stable)) => {
-                let end = |(key, log): (Key, i64)| {
-                    // Asked later, it may already be beyond that end.
-                    let stable = stable.get(&key)?.min(&log);
-                    Some((key, End { log, stable: *stable }))
-                };
-                let ends = logs.into_iter().filter_map(end).collect();
-                *lock(&self.shared.ends) = Some(Ends { at, ends });
+        let Some(said) = self.ends(&positions) else {
+            self.shared.doubt_brokers();
+            return;
+        };
+        let mut ends = Vec::with_capacity(said.len());
+        for (key, end) in said {
+            match end {
+                Ok(end) => {
+                    self.shared.readable(&key);
+                    ends.push((key, end));
+                }
+                Err(error) => self.shared.unreadable(&key, &error),
             }
-            None => self.shared.doubt_brokers(),
         }
+        *lock(&self.shared.ends) = Some(Ends { at, ends });
+    }
+
+    /// Where partitions end that are read up to there, or why that is not said; `None` if no
+    /// broker answers.
+    fn ends(&mut self, positions: &[(Key, i64)]) -> Option<Vec<(Key, Result<End, String>)>> {
+        let keys: Vec<&Key> = positions.iter().map(|(key, _)| key).collect();
+        let mut logs = self.watermarks.ends_of(&keys, &self.shared)?;
+        // Of what was read to the end, no transaction holds anything back.
+        let is_open = |(key, at): &&(Key, i64)| {
+            logs.get(key).is_some_and(|log| log.as_ref().is_ok_and(|log| at < log))
+        };
+        let open: Vec<&Key> = positions.iter().filter(is_open).map(|(key, _)| key).collect();
+        let mut stable = match open.is_empty() {
+            true => HashMap::new(),
+            false => self.stable.ends_of(&open, &self.shared)?,
+        };
+        let end = |(key, _): &(Key, i64)| {
+            let end = match (logs.remove(key)?, stable.remove(key)) {
+                // Asked later, it may already be beyond that end.
+                (Ok(log), Some(Ok(stable))) => Ok(End { log, stable: stable.min(log) }),
+                (Ok(log), None) => Ok(End { log, stable: log }),
+                (Err(error), _) | (_, Some(Err(error))) => Err(error),
+            };
+            Some((key.clone(), end))
+        };
+        Some(positions.iter().filter_map(end).collect())
     }
 }
 
+/// What a broker says of an offset, or why it does not.
+type Said = Result<i64, String>;
+
 impl Asked {
-    /// Those of the ends that the brokers say; `None` if none answers.
-    fn ends_of(&mut self, keys: &[Key], shared: &Shared) -> Option<HashMap<Key, i64>> {
-        match self.answers(keys, shared) {
+    /// The ends of partitions, as far as the brokers say them; `None` if none answers.
+    fn ends_of(&mut self, keys: &[&Key], shared: &Shared) -> Option<HashMap<Key, Said>> {
+        match self.answers(keys) {
             Ok(ends) => {
                 self.bootstrap.answered();
                 Some(ends)
@@ -138,25 +169,23 @@ impl Asked {
         }
     }
 
-    fn answers(&self, keys: &[Key], shared: &Shared) -> KafkaResult<HashMap<Key, i64>> {
+    fn answers(&self, keys: &[&Key]) -> KafkaResult<HashMap<Key, Said>> {
         let mut asked = TopicPartitionList::with_capacity(keys.len());
         for (topic, partition) in keys {
             asked.add_partition_offset(topic, *partition, Offset::End)?;
         }
         let answers = self.client.offsets_for_times(asked, REQUEST_TIMEOUT)?;
         let by_name: HashMap<(&str, i32), &Key> =
-            keys.iter().map(|key| ((&*key.0, key.1), key)).collect();
+            keys.iter().map(|key| ((&*key.0, key.1), *key)).collect();
         let mut ends = HashMap::with_capacity(keys.len());
         for answer in answers.elements() {
             let Some(key) = by_name.get(&(answer.topic(), answer.partition())) else { continue };
-            match (answer.error(), answer.offset()) {
-                (Ok(()), Offset::Offset(end)) => {
-                    shared.readable(key);
-                    ends.insert((*key).clone(), end);
-                }
-                (Ok(()), _) => shared.unreadable(key, "the broker did not say its end"),
-                (Err(error), _) => shared.unreadable(key, &says(&error)),
-            }
+            let said = match (answer.error(), answer.offset()) {
+                (Ok(()), Offset::Offset(end)) => Ok(end),
+                (Ok(()), _) => Err("the broker did not say its end".to_owned()),
+                (Err(error), _) => Err(says(&error)),
+            };
+            ends.insert((*key).clone(), said);
         }
         Ok(ends)
     }

@@ -92,8 +92,10 @@ pub enum SourceEvent {
 /// How it is known that a log is compacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompactionSign {
-    /// The topic's `cleanup.policy` says so.
+    /// The topic's `cleanup.policy` says so, and nobody knew before.
     Declared,
+    /// It says so now, and said otherwise before.
+    Changed,
     /// Records are gone from between others that were read.
     Holes {
         /// In this partition.

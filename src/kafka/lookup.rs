@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -143,6 +144,10 @@ pub(super) fn starts(
     };
     for s in &mut starts {
         s.covered_from = coverage(s, from, oldest);
+        if untimed.contains(&s.partition) && s.start_offset > 0 {
+            // Nothing says how far back reaches what is left of it.
+            s.covered_from = Some(now);
+        }
     }
     say_what_is_special(topic, from, &starts, &untimed);
     Ok(starts)
@@ -175,7 +180,9 @@ fn say_what_is_special(
     }
 }
 
-/// Records that are looked at in one place: about what one fetch brings.
+/// So long records are looked at; large ones do not all come in that time.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Records that are looked at in one place.
 const A_GLIMPSE: i64 = 500;
 /// Places that are looked at between the first record and where reading would begin. Up to
 /// 7,500 offsets all records are seen.
@@ -187,7 +194,7 @@ struct Glimpses {
     /// They have records whose timestamps cannot be used: first, last, right before the
     /// start, or in one of some places between.
     untimed: HashSet<i32>,
-    /// More is missing between their records than transactions leave out.
+    /// More is missing between some of their records than transactions leave out.
     holes: HashSet<i32>,
 }
 
@@ -196,34 +203,41 @@ fn glimpses(
     starts: &[PartitionStart],
     ends: &HashMap<i32, Offset>,
 ) -> KafkaResult<Glimpses> {
-    let mut untimed = HashSet::new();
-    let mut missing: HashMap<i32, i64> = HashMap::new();
-    for round in 0..=BETWEEN + 2 {
-        let place = |s: &&PartitionStart| {
+    let mut glimpses = Glimpses::default();
+    let deadline = Instant::now() + PATIENCE;
+    // The first, the newest, those right before the start, and then those between.
+    for round in 0..BETWEEN + 3 {
+        if Instant::now() >= deadline {
+            break;
+        }
+        let place = |s: &PartitionStart| {
             let (first, start) = (s.first_offset, s.start_offset);
             let before = |offset: i64| (offset - A_GLIMPSE).max(first);
             let from = match round {
-                0..=BETWEEN => first + (start - first) / (BETWEEN + 1) * round,
-                round if round == BETWEEN + 1 => before(start),
-                _ => before(number(ends, s.partition).unwrap_or(start)),
+                0 => first,
+                1 => before(number(ends, s.partition).unwrap_or(start)),
+                2 => before(start),
+                _ => first + (start - first) / (BETWEEN + 1) * (round - 2),
             };
             Place { partition: s.partition, from, below: i64::MAX, most: A_GLIMPSE as usize }
         };
-        let open = |s: &&PartitionStart| s.passed_over() > 0 && !untimed.contains(&s.partition);
-        let places: Vec<Place> = starts.iter().filter(open).map(|s| place(&s)).collect();
+        let open =
+            |s: &&PartitionStart| s.passed_over() > 0 && !glimpses.untimed.contains(&s.partition);
+        let places: Vec<Place> = starts.iter().filter(open).map(place).collect();
         let seen = peeker.look(&places)?;
         for Place { partition, from, .. } in places {
             let Some(records) = seen.get(&partition) else { continue };
             if records.iter().any(|record| record.timestamp.is_none()) {
-                untimed.insert(partition);
+                glimpses.untimed.insert(partition);
             }
             let last = records.last().map_or(from, |last| last.offset + 1);
             let records = records.len() as i64;
-            *missing.entry(partition).or_default() += last - from - 2 * records;
+            if last - from - records > records + MANY_HOLES {
+                glimpses.holes.insert(partition);
+            }
         }
     }
-    let many = |(partition, more): (i32, i64)| (more > MANY_HOLES).then_some(partition);
-    Ok(Glimpses { untimed, holes: missing.into_iter().filter_map(many).collect() })
+    Ok(glimpses)
 }
 
 /// The first offsets whose timestamps are not before that time.

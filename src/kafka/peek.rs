@@ -9,14 +9,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{self, Consumer, REQUEST_TIMEOUT};
+use super::client::{self, Consumer};
 use super::settings::SourceSettings;
 use super::shared::Shared;
 use crate::event::EventTime;
+
+/// The longest wait for what is looked at.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where a partition is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub(super) struct Place {
     pub(super) partition: i32,
     /// The first offset.
     pub(super) from: i64,
-    /// At this offset, after so many records, or at its end, enough is seen.
+    /// With a record at or behind this offset, after so many, or at its end, enough is seen.
     pub(super) below: i64,
     pub(super) most: usize,
 }
@@ -54,8 +57,9 @@ impl<'a> Peeker<'a> {
         Peeker { consumer: OnceCell::new(), settings, shared, topic }
     }
 
-    /// What there is at these places, one for each partition at most. Cost: a fetch or a
-    /// few for each.
+    /// What there is at these places, one for each partition at most, as far as it comes
+    /// within [`PATIENCE`]: large records take many fetches, and a start must not wait for
+    /// them. Cost: some fetches for each.
     pub(super) fn look(&self, places: &[Place]) -> KafkaResult<HashMap<i32, Vec<Peeked>>> {
         let mut seen: HashMap<i32, Vec<Peeked>> = HashMap::new();
         let mut open: HashMap<i32, &Place> =
@@ -76,22 +80,15 @@ impl<'a> Peeker<'a> {
             assignment.add_partition_offset(self.topic, place.partition, from)?;
         }
         consumer.assign(&assignment)?;
-        let deadline = Instant::now() + 2 * REQUEST_TIMEOUT;
-        while !open.is_empty() {
-            if Instant::now() >= deadline || self.shared.stopped() {
-                return Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OperationTimedOut));
-            }
+        let deadline = Instant::now() + PATIENCE;
+        while !open.is_empty() && Instant::now() < deadline && !self.shared.stopped() {
             match consumer.poll(Duration::from_millis(50)) {
                 Some(Ok(message)) => {
                     let Some(place) = open.get(&message.partition()) else { continue };
                     let of = seen.entry(message.partition()).or_default();
-                    let is_below = message.offset() < place.below;
-                    if is_below {
-                        let timestamp =
-                            message.timestamp().to_millis().and_then(EventTime::of_record);
-                        of.push(Peeked { offset: message.offset(), timestamp });
-                    }
-                    if !is_below || of.len() >= place.most {
+                    let timestamp = message.timestamp().to_millis().and_then(EventTime::of_record);
+                    of.push(Peeked { offset: message.offset(), timestamp });
+                    if message.offset() >= place.below || of.len() >= place.most {
                         open.remove(&message.partition());
                     }
                 }
@@ -104,7 +101,8 @@ impl<'a> Peeker<'a> {
         Ok(seen)
     }
 
-    /// The timestamps of the first records from these offsets on, where they can be used.
+    /// The timestamps of the first records from these offsets on, where they can be used
+    /// and are to be had in time.
     pub(super) fn first_timestamps(
         &self,
         firsts: &[(i32, i64)],

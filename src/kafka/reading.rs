@@ -7,6 +7,7 @@
 //! Under own assignment no poll interval is enforced.
 
 mod assigning;
+mod density;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,8 +25,9 @@ use super::client::{Consumer, EndReached, Told};
 use super::events::{PartitionEnd, SourceEvent};
 use super::queue::{FetchError, Record, RecordQueue, Taken};
 use super::settings::SourceSettings;
-use super::shared::{Holes, Key, MANY_HOLES, Note, Shared, lock};
+use super::shared::{Holes, Key, Note, Shared, lock};
 use crate::event::EventTime;
+use density::Density;
 
 /// A partition that stands still below its end for this long is assigned anew: after
 /// an offset was out of range librdkafka does not go on by itself, and does not say
@@ -61,10 +63,7 @@ struct Assigned {
     ends_from: Instant,
     /// Its log was cut: it is read no further until it is known where it begins.
     truncated: bool,
-    /// Records that were read since holes were last looked at, and offsets between them
-    /// that hold none.
-    records: i64,
-    holes: i64,
+    density: Density,
     /// Its fetching failed. librdkafka before 2.13.2 counts the error among the records
     /// taken (its issue 4844), and would leave one out after a pause.
     astray: bool,
@@ -83,8 +82,7 @@ impl Assigned {
             begun: now,
             ends_from: now + STALE_STATISTICS,
             truncated: false,
-            records: 0,
-            holes: 0,
+            density: Density::default(),
             astray: false,
             stood: (position, now),
         }
@@ -359,12 +357,7 @@ impl<C: Fn() -> EventTime> Reading<C> {
             let position = building.batch.open_position(&assigned.key.0, assigned.key.1);
             assigned.in_batch = (sequence, position);
         }
-        if offset > assigned.position {
-            assigned.holes += offset - assigned.position;
-        }
-        assigned.records += 1;
-        if assigned.holes > assigned.records + MANY_HOLES {
-            (assigned.records, assigned.holes) = (0, 0);
+        if assigned.density.read(offset - assigned.position) {
             let key = assigned.key.clone();
             self.shared.suspect_compaction(Holes { key, below: offset });
         }

@@ -23,6 +23,9 @@ pub struct SourceSettings {
     pub topics: Vec<TopicPattern>,
     /// Topics that no pattern matches, such as that of the dead letters.
     pub excluded_topics: Vec<String>,
+    /// Whether topics are left out if their logs are compacted: the first that matches
+    /// counts, and what none matches is read. That they are compacted is said.
+    pub leave_out_compacted: Vec<(TopicPattern, bool)>,
     /// Of which topics records are taken with their headers: to ask librdkafka for those
     /// of a record costs an allocation, even if it has none.
     pub headers_of: Vec<TopicPattern>,
@@ -56,6 +59,7 @@ impl SourceSettings {
             brokers: brokers.into(),
             group_id: group_id.into(),
             properties: BTreeMap::new(),
+            leave_out_compacted: Vec::new(),
             headers_of: topics.clone(),
             topics,
             excluded_topics: Vec::new(),
@@ -73,6 +77,12 @@ impl SourceSettings {
     pub(super) fn means(&self, pattern: &TopicPattern, topic: &str) -> bool {
         let named = matches!(pattern, TopicPattern::Exact(_));
         pattern.matches(topic) && (named || !self.excluded_topics.iter().any(|out| out == topic))
+    }
+
+    /// Whether a topic is left out if its log is compacted.
+    pub(super) fn leaves_out_compacted(&self, topic: &str) -> bool {
+        let first = self.leave_out_compacted.iter().find(|(pattern, _)| pattern.matches(topic));
+        first.is_some_and(|(_, leave_out)| *leave_out)
     }
 
     /// Whether records of a topic are taken with their headers.

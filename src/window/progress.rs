@@ -62,10 +62,10 @@ struct Partition {
 /// What keeps partitions from being caught up at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pending {
-    /// Some have records that are not folded yet.
+    /// Some have records that may be read, and are not folded yet.
     pub reading: bool,
-    /// Of some nothing is to be had: a transaction is open, or no broker answers.
-    pub waiting: bool,
+    /// Some can't be read to their ends: a transaction is open, or no broker answers.
+    pub held: bool,
 }
 
 /// The partitions that are read, and how far.
@@ -187,6 +187,12 @@ impl Progress {
         self.highest_record = self.highest_record.max(record_time);
     }
 
+    /// Records without timestamps were read whose events are from that time at the latest:
+    /// state ages by it, but how far a partition is read it does not say.
+    pub fn untimed_read(&mut self, time: Option<EventTime>) {
+        self.highest_record = self.highest_record.max(time);
+    }
+
     /// The client has come to the end and would next read `next_offset`: what lies
     /// below and was never delivered are transaction markers and compacted records.
     /// To be reported once everything delivered before is folded.
@@ -264,9 +270,8 @@ impl Progress {
     pub fn pending(&self, now: EventTime) -> Pending {
         let mut pending = Pending::default();
         for partition in self.partitions().filter(|of| of.caught_up_at != Some(now)) {
-            let waits = partition.waits(now);
-            pending.waiting |= waits;
-            pending.reading |= !waits;
+            pending.held |= partition.is_held(now);
+            pending.reading |= partition.is_being_read(now);
         }
         pending
     }
@@ -362,14 +367,17 @@ impl Partition {
         }
     }
 
-    /// Whether nothing of it is to be had, though it is not caught up.
-    fn waits(&self, now: EventTime) -> bool {
-        match self.end {
-            Some((_, at)) if now - at > END_HOLDS => true,
-            // Beyond where it was open there is more to be had: it has ended since.
-            Some((end, _)) => self.folded_below == self.open.map_or(end, |(stable, _)| stable),
-            None => now - self.heard_at > END_HOLDS,
-        }
+    /// Whether it cannot be read to its end at the moment, as far as is known.
+    fn is_held(&self, now: EventTime) -> bool {
+        self.open.is_some() || self.end.is_none_or(|(_, at)| now - at > END_HOLDS)
+    }
+
+    /// Whether it has records that may be read and are not folded yet.
+    fn is_being_read(&self, now: EventTime) -> bool {
+        self.end.is_some_and(|(end, at)| {
+            let readable = self.open.map_or(end, |(stable, _)| stable);
+            self.folded_below < readable && now - at <= END_HOLDS
+        })
     }
 
     fn is_readable(&self, now: EventTime) -> bool {

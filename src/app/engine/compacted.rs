@@ -4,7 +4,7 @@
 //! adds up would depend on when it was read, so that it is refused, or allowed by name,
 //! and then claims nothing from before the reading began.
 
-use super::{Engine, PartitionState};
+use super::{Engine, PartitionState, TopicState};
 use crate::event::EventTime;
 use crate::kafka::CompactionSign;
 
@@ -15,7 +15,8 @@ impl Engine {
     /// The log of a topic is compacted.
     ///
     /// # Errors
-    /// Measures add up over it, nothing of it is read yet, and nobody has allowed it.
+    /// Measures add up over it, nothing of any topic is read yet, and nobody has allowed it:
+    /// the start is refused. Later the source leaves such a topic out.
     pub fn compacted(
         &mut self,
         name: &str,
@@ -30,23 +31,29 @@ impl Engine {
             return Ok(());
         }
         let is_read = |of: &PartitionState| of.dead_letters_from.is_some();
-        let begun = topic.partitions.values().any(is_read);
+        let begun = |topic: &TopicState| topic.partitions.values().any(is_read);
+        let partitions: Vec<i32> = topic.partitions.keys().copied().collect();
+        let (is_begun, any_begun) = (begun(topic), self.topics.values().any(begun));
         match sign {
-            CompactionSign::Declared if allowed => Ok(()),
-            CompactionSign::Declared if begun => {
-                tracing::warn!(
-                    topic = name,
-                    "its log is compacted from now on: figures that add up over it stay right \
-                     while it is read ahead of that, and the next start refuses it"
-                );
-                Ok(())
+            CompactionSign::Changed => tracing::warn!(
+                topic = name,
+                "its log is compacted from now on: figures that add up over it stay right while \
+                 it is read ahead of that; unless it is allowed, the next start refuses it"
+            ),
+            // It may have been so all along.
+            CompactionSign::Declared if is_begun => {
+                for partition in partitions {
+                    self.holes(name, partition, allowed, now);
+                }
             }
-            CompactionSign::Declared => Err(self.refuses(name)),
-            CompactionSign::Holes { partition } => {
-                self.holes(name, partition, allowed, now);
-                Ok(())
+            CompactionSign::Declared if allowed => {}
+            CompactionSign::Declared if any_begun => {
+                tracing::error!(topic = name, "it is left out: {}", self.refuses(name));
             }
+            CompactionSign::Declared => return Err(self.refuses(name)),
+            CompactionSign::Holes { partition } => self.holes(name, partition, allowed, now),
         }
+        Ok(())
     }
 
     /// Whether what a topic holds is added up though its log is compacted.
@@ -58,6 +65,7 @@ impl Engine {
     /// Records are gone from what was read: nothing from before now is whole.
     fn holes(&mut self, name: &str, partition: i32, expected: bool, now: EventTime) {
         self.progress.uncover(name, partition, now);
+        self.settled = None;
         let Some(topic) = self.topics.get_mut(name) else { return };
         if !expected {
             topic.losses.entry(partition).or_default().gaps += 1;
@@ -123,6 +131,18 @@ mod tests {
         assert_eq!(covered(false, false, &[holes]), Ok((None, 0)));
         assert_eq!(covered(false, true, &[holes]), Ok((now, 1)));
         assert_eq!(covered(true, true, &[holes]), Ok((now, 0)));
-        assert_eq!(covered(false, true, &[holes, Declared]), Ok((now, 1)), "it is being read");
+        assert_eq!(covered(false, true, &[holes, Declared]), Ok((now, 2)), "perhaps all along");
+        assert_eq!(covered(false, false, &[holes, Declared]), Ok((None, 0)));
+        let changed = CompactionSign::Changed;
+        assert_eq!(covered(false, true, &[changed]), Ok((None, 0)), "nothing is gone yet");
+    }
+
+    #[test]
+    fn a_running_instance_goes_on_without_a_compacted_topic_that_appears() {
+        let mut engine = engine_over("u", false, true);
+        engine.partition(&begins("t", 0, None), at(10_000));
+        assert_eq!(engine.compacted("u", Declared, at(10_001)), Ok(()));
+        assert_eq!(engine.covered_from(), None);
+        assert!(engine.adds_up_compacted("u"), "it is said");
     }
 }

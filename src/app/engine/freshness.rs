@@ -35,15 +35,14 @@ impl Engine {
         }
     }
 
-    /// Whether the figures are of a moment that is further back than any topic may be.
-    pub(super) fn is_stale(&self, as_of: EventTime, now: EventTime) -> bool {
-        now - as_of > self.roles.longest_stale_after()
+    /// Whether the moment up to which all is read is further back than any topic may be.
+    pub(super) fn is_stale(&self, reached: EventTime, now: EventTime) -> bool {
+        now - reached > self.roles.longest_stale_after()
     }
 
-    /// By objective: whether figures of `as_of` can be judged now. One topic that may be
-    /// behind for long does not blind what does not rest on it.
-    pub(super) fn freshness(&self, as_of: EventTime, now: EventTime) -> Vec<Freshness> {
-        let stale = self.is_stale(as_of, now);
+    /// By objective: whether figures can be judged now; none can be if all are `stale`. One
+    /// topic that may be behind for long does not blind what does not rest on it.
+    pub(super) fn freshness(&self, stale: bool, now: EventTime) -> Vec<Freshness> {
         let mut freshness = vec![Freshness { stale, incomplete: false }; self.objectives.len()];
         for topic in self.progress.topics() {
             let standing = self.standing(topic, now);

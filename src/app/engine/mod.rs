@@ -205,7 +205,8 @@ impl Engine {
         if let Some(seen) = &mut self.seen {
             batch.leave_out_copies(seen);
         }
-        batch.stand_in_for_timestamps(now);
+        let untimed = batch.untimed.drain(..).map(|(_, time)| time);
+        self.progress.untimed_read(untimed.filter(|time| *time <= now).max());
         self.store.fold(&batch.events);
         for part in batch.ledgers {
             let topic = self.topics.entry(part.topic).or_default();
@@ -240,6 +241,7 @@ impl Engine {
     /// of it was not read is missing from every window that reaches back to before now,
     /// and so is what was missing already.
     pub fn partition_gone(&mut self, topic: &str, partition: i32, now: EventTime) {
+        self.settled = None;
         let missing = self.progress.reached(topic, partition).and_then(|of| of.start.covered_from);
         // Where its end is not known, nothing says that all of it was read.
         let unread = self.progress.unread(topic, partition);
@@ -264,6 +266,7 @@ impl Engine {
 
     /// Records were deleted before they could be read: coverage begins behind them.
     pub fn gap(&mut self, gap: &Gap, now: EventTime) {
+        self.settled = None;
         let before = self.progress.reached(&gap.topic, gap.partition);
         // What was missing before the gap is missing still.
         let missing = before.and_then(|reached| reached.start.covered_from);

@@ -10,7 +10,7 @@ use crate::export::{
 };
 use crate::kpi::{KpiSnapshot, MeasureIndex};
 use crate::objective::judge;
-use crate::window::{BASE_PANE, Pending};
+use crate::window::BASE_PANE;
 
 impl Engine {
     /// Ages the state and says what holds at this moment.
@@ -27,9 +27,10 @@ impl Engine {
         let covered_from = self.covered_from();
         let snapshot = as_of.map(|as_of| self.figures(as_of, now, covered_from));
         self.forget_ids(now);
-        let stale = as_of.is_some_and(|as_of| self.is_stale(as_of, now));
+        let reached = as_of.max(self.progress.as_of(now));
+        let stale = reached.is_some_and(|reached| self.is_stale(reached, now));
         let verdicts = snapshot.as_deref().map_or_else(Vec::new, |snapshot| {
-            let freshness = self.freshness(snapshot.as_of, now);
+            let freshness = self.freshness(stale, now);
             judge(&self.objectives, self.plan.declarations(), snapshot, &freshness)
         });
         let nothing_there =
@@ -108,8 +109,8 @@ impl Engine {
             .collect()
     }
 
-    /// The figures of a moment. While that stands still because nothing is to be had of
-    /// some partition, so do they: what the others hold of the same pane came after it.
+    /// The figures of a moment. Once they were made while there was nothing to be read, they
+    /// stand still for as long as the moment does: what is read since came after it.
     fn figures(
         &mut self,
         as_of: EventTime,
@@ -117,29 +118,34 @@ impl Engine {
         covered_from: Option<EventTime>,
     ) -> Arc<KpiSnapshot> {
         self.store.advance(as_of, self.progress.highest_read());
-        let Pending { reading, waiting } = self.progress.pending(now);
-        let settled = self.settled.take().filter(|settled| waiting && settled.as_of == as_of);
-        let figures = settled.unwrap_or_else(|| Arc::new(self.store.snapshot(as_of, covered_from)));
-        self.settled = Some(Arc::clone(&figures)).filter(|_| !reading);
+        let stands = |settled: &Arc<KpiSnapshot>| settled.as_of == as_of && as_of < now;
+        self.settled = self.settled.take().filter(stands);
+        if let Some(settled) = &self.settled {
+            return Arc::clone(settled);
+        }
+        let figures = Arc::new(self.store.snapshot(as_of, covered_from));
+        if !self.progress.pending(now).reading {
+            self.settled = Some(Arc::clone(&figures));
+        }
         figures
     }
 
     /// `as_of` goes back only when the clock does: a partition found later, with a
     /// past of its own, holds it where it is until that is read.
     ///
-    /// While nothing is to be had of some partition, it is at most the last moment before
+    /// While some partition cannot be read to its end, it is at most the last moment before
     /// the pane in which that one's frontier lies: others are beyond it, and half a pane of
     /// one topic beside a whole one of another would be no figure.
     fn as_of(&mut self, now: EventTime) -> Option<EventTime> {
         let as_of = self.progress.as_of(now);
-        let waiting = self.progress.pending(now).waiting;
-        let whole = |at: EventTime| match waiting {
+        let held = self.progress.pending(now).held;
+        let whole = |at: EventTime| match held {
             true => at.floor(BASE_PANE) - Span::from_micros(1),
             false => at,
         };
         let as_of = as_of.map(whole);
-        let held = self.last.filter(|(_, made_at)| *made_at <= now).map(|(as_of, _)| as_of);
-        let as_of = as_of.max(held);
+        let before = self.last.filter(|(_, made_at)| *made_at <= now).map(|(as_of, _)| as_of);
+        let as_of = as_of.max(before);
         self.last = as_of.map(|as_of| (as_of, now));
         as_of
     }

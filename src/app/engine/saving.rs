@@ -223,6 +223,9 @@ impl Engine {
         let mut dropped = Vec::new();
         self.cluster.clone_from(&head.cluster);
         self.start_from = head.start_from.map(EventTime::from_micros);
+        // Saved under a clock that was ahead, it says nothing.
+        let as_of = head.as_of.map(EventTime::from_micros).filter(|as_of| *as_of <= now);
+        self.last = as_of.map(|as_of| (as_of, now));
         for topic in &head.topics {
             if !declared(&topic.name) {
                 dropped.push(topic.name.clone());

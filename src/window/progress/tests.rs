@@ -72,34 +72,25 @@ fn behind_an_open_transaction_nothing_is_known_to_be_read() {
         progress.stable_end_reported("t", 0, stable, at);
         progress.position("t", 0, stable.min(10), at);
         progress.as_of(at);
-        let Pending { reading, waiting } = progress.pending(at);
-        assert!(!(reading && waiting), "there is one partition");
-        let held = progress.held_since("t", 0).map(|since| since.micros() / 1_000_000);
+        let Pending { reading, held } = progress.pending(at);
+        let since = progress.held_since("t", 0).map(|since| since.micros() / 1_000_000);
         let frontier = progress.topic_frontier("t").map(|at| at.micros() / 1_000_000);
-        (
-            frontier,
-            held,
-            if waiting {
-                "waiting"
-            } else if reading {
-                "reading"
-            } else {
-                ""
-            },
-        )
+        (frontier, since, (reading, held))
     };
-    assert_eq!(ends(1_000, 5, 5), (Some(1_000), None, ""));
-    assert_eq!(ends(1_001, 8, 5), (Some(1_000), Some(1_001), "waiting"));
-    assert_eq!(ends(1_090, 900, 5), (Some(1_000), Some(1_001), "waiting"));
-    assert_eq!(ends(1_091, 900, 9), (Some(1_000), Some(1_091), "waiting"), "the next one");
-    assert_eq!(ends(1_092, 900, 50), (Some(1_000), None, "reading"));
-    assert_eq!(ends(1_093, 10, 10), (Some(1_093), None, ""));
+    let (caught_up, waits, both) = ((false, false), (false, true), (true, true));
+    assert_eq!(ends(1_000, 5, 5), (Some(1_000), None, caught_up));
+    assert_eq!(ends(1_001, 8, 5), (Some(1_000), Some(1_001), waits));
+    assert_eq!(ends(1_090, 900, 5), (Some(1_000), Some(1_001), waits));
+    assert_eq!(ends(1_091, 900, 9), (Some(1_000), Some(1_091), waits), "the next one");
+    assert_eq!(ends(1_092, 900, 50), (Some(1_000), None, both), "some of it can be read");
+    assert_eq!(ends(1_093, 900, 900), (Some(1_000), None, (true, false)));
+    assert_eq!(ends(1_094, 10, 10), (Some(1_094), None, caught_up));
     assert_eq!(progress.topic_frontier("u"), None);
     assert!(progress.topic_complete("t", at(1_100)) && progress.topic_complete("u", at(1)));
     assert!(!progress.topic_complete("t", at(1_200)));
-    progress.as_of(at(1_096));
-    let silent = Pending { reading: false, waiting: true };
-    assert_eq!(progress.pending(at(1_096)), silent, "nobody answers");
+    progress.as_of(at(1_097));
+    let silent = Pending { reading: false, held: true };
+    assert_eq!(progress.pending(at(1_097)), silent, "nobody answers");
 }
 
 #[test]
