@@ -13,6 +13,7 @@ mod checkpoints;
 mod clock;
 mod decoding;
 pub mod demo;
+mod due;
 mod engine;
 mod loading;
 mod memory;

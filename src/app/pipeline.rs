@@ -17,6 +17,7 @@ use crate::app::backfill::Backfill;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::clock;
 use crate::app::decoding::{DecodedBatch, RecordDecoder};
+use crate::app::due::Due;
 use crate::app::engine::Engine;
 use crate::event::Span;
 use crate::export::{DeadLetterReport, NotReady, ProcessUse, Report};
@@ -143,7 +144,7 @@ impl EngineThread {
     /// within the deadline. An error is what the source called fatal.
     pub(crate) fn run(mut self) -> Result<(), String> {
         let every = Duration::from_micros(self.every.micros().unsigned_abs());
-        let mut next_report = Instant::now();
+        let mut due = Due::new(every, Instant::now());
         let mut next_look = Instant::now();
         let mut deadline: Option<Instant> = None;
         let mut closed = false;
@@ -156,17 +157,16 @@ impl EngineThread {
                 self.engine.stopping();
                 self.backfill.iter().for_each(Backfill::stop);
                 self.source.stop();
-                next_report = Instant::now();
+                due.at_once(Instant::now());
             }
             if Instant::now() >= next_look {
                 self.look_at_memory();
                 next_look = Instant::now() + LOOK_AT_MEMORY;
             }
-            if Instant::now() >= next_report {
+            if Instant::now() >= due.at() {
                 self.report();
                 self.commit();
-                // A late report does not bring the next one nearer than a quarter.
-                next_report = (next_report + every).max(Instant::now() + every / 4);
+                due.made(Instant::now());
             }
             self.send();
             if let Some(backfill) = self.backfill.as_mut().filter(|_| deadline.is_none()) {
@@ -183,7 +183,7 @@ impl EngineThread {
                 continue;
             }
             // Waking often enough to notice a stop request in good time.
-            let wake = next_report.min(Instant::now() + Duration::from_millis(100));
+            let wake = due.at().min(Instant::now() + Duration::from_millis(100));
             match self.inbox.recv_deadline(wake) {
                 Ok(Inbound::Decoded(batch)) => {
                     log_unknown_types(&batch);
@@ -209,7 +209,12 @@ impl EngineThread {
                         break;
                     }
                 }
-                Ok(Inbound::Said(said)) => self.said(said),
+                Ok(Inbound::Said(said)) => {
+                    if matches!(said, SourceEvent::Ends { .. }) {
+                        due.heard_ends(Instant::now());
+                    }
+                    self.said(said);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     // The source says that it has closed, unless its thread panicked.

@@ -87,8 +87,11 @@ impl<C: Fn() -> EventTime> AskingEnds<C> {
         let mut next = Instant::now();
         while !self.shared.abandoned() {
             if Instant::now() >= next && !self.shared.stopped() {
-                next = Instant::now() + INTERVAL;
-                self.ask_ends();
+                // As soon as there is a partition.
+                let begun = Instant::now();
+                if self.ask_ends() {
+                    next = begun + INTERVAL;
+                }
             }
             // Keeps the queues of log lines empty.
             let _ = self.stable.client.poll(STEP);
@@ -96,16 +99,17 @@ impl<C: Fn() -> EventTime> AskingEnds<C> {
         }
     }
 
-    fn ask_ends(&mut self) {
+    /// Whether there was anything to ask for.
+    fn ask_ends(&mut self) -> bool {
         let positions: Vec<(Key, i64)> =
             lock(&self.shared.positions).iter().map(|(key, at)| (key.clone(), *at)).collect();
         if positions.is_empty() {
-            return;
+            return false;
         }
         let at = (self.clock)();
         let Some(said) = self.ends(&positions) else {
             self.shared.doubt_brokers();
-            return;
+            return true;
         };
         let mut ends = Vec::with_capacity(said.len());
         for (key, end) in said {
@@ -118,6 +122,7 @@ impl<C: Fn() -> EventTime> AskingEnds<C> {
             }
         }
         *lock(&self.shared.ends) = Some(Ends { at, ends });
+        true
     }
 
     /// Where partitions end that are read up to there, or why that is not said; `None` if no

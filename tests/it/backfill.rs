@@ -213,8 +213,12 @@ fn counted(metrics: &Metrics) -> f64 {
 #[track_caller]
 fn wait_counted(instance: &mut Instance, events: usize) {
     instance.wait_ready();
-    instance
-        .wait_metrics("all events", |metrics| (counted(metrics) == events as f64).then_some(()));
+    // Ledgers are of now, figures of the moment up to which all is known to be read.
+    let since = now().as_secs_f64();
+    instance.wait_metrics("all events", |metrics| {
+        let as_of = metrics.one("tidegauge_as_of_timestamp_seconds", &[])?;
+        (counted(metrics) == events as f64 && as_of >= since).then_some(())
+    });
 }
 
 #[track_caller]
