@@ -404,10 +404,10 @@ impl EngineThread {
                 before.topics.iter().any(|of| of.topic == topic.topic && of.stale)
             });
             if !known && was_ready {
-                let behind = topic.behind.map(|behind| Span::from_secs(behind.secs()));
+                let behind = Span::from_secs(topic.behind.map_or(0, Span::secs));
                 tracing::warn!(
                     topic = topic.topic,
-                    behind = ?behind,
+                    %behind,
                     "it is further behind than its `stale_after`, and objectives that rest on it \
                      are unknown: {}",
                     topic.held().unwrap_or_else(|| "it is read more slowly than written, or not \

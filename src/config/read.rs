@@ -101,7 +101,11 @@ fn included(root: &mut Table<'_>, path: &str, world: &World<'_>) -> Vec<SourceFi
         let listed = match world.files.list(&pattern) {
             Ok(listed) => listed,
             Err(why) => {
-                value.problem(format!("cannot list `{}`: {why}", shown(&pattern)));
+                value.problem_with(
+                    format!("cannot list `{}`: {why}", shown(&pattern)),
+                    "paths are relative to the file that names them; without own files, leave \
+                     `include` out",
+                );
                 continue;
             }
         };

@@ -149,7 +149,9 @@ pub(super) fn starts(
             s.covered_from = Some(now);
         }
     }
-    say_what_is_special(topic, from, &starts, &untimed);
+    let whole: Vec<&PartitionStart> =
+        starts.iter().filter(|s| !holes.contains(&s.partition)).collect();
+    say_what_is_special(topic, from, &whole, &untimed);
     Ok(starts)
 }
 
@@ -157,13 +159,12 @@ pub(super) fn starts(
 fn say_what_is_special(
     topic: &str,
     from: Option<EventTime>,
-    starts: &[PartitionStart],
+    starts: &[&PartitionStart],
     untimed: &HashSet<i32>,
 ) {
-    let passed_over = |start: &&PartitionStart| start.passed_over() > 0;
-    let partitions = starts.iter().filter(passed_over).count();
+    let partitions = starts.iter().filter(|start| start.passed_over() > 0).count();
     if let (Some(time), 1..) = (from, partitions) {
-        let offsets: u64 = starts.iter().map(PartitionStart::passed_over).sum();
+        let offsets: u64 = starts.iter().map(|start| start.passed_over()).sum();
         tracing::info!(
             "of `{topic}`, what was written before {time} is passed over, since no window \
              reaches back to it: {offsets} offsets of {partitions} partitions"

@@ -53,6 +53,9 @@ struct Partition {
     /// Where what may be read ends before that, and since when it has been there.
     open: Option<(i64, EventTime)>,
     caught_up_at: Option<EventTime>,
+    /// When the end was reported by which it was caught up last: what was written since may
+    /// be held back.
+    known_at: Option<EventTime>,
     highest_record: Option<EventTime>,
     /// When it last showed that it can be read.
     heard_at: EventTime,
@@ -66,6 +69,8 @@ pub struct Pending {
     pub reading: bool,
     /// Some can't be read to their ends: a transaction is open, or no broker answers.
     pub held: bool,
+    /// Of some of these it is known that a transaction is open.
+    pub open: bool,
 }
 
 /// The partitions that are read, and how far.
@@ -87,6 +92,7 @@ impl Progress {
             end: None,
             open: None,
             caught_up_at: None,
+            known_at: None,
             highest_record: None,
             heard_at: now,
             unreadable_since: None,
@@ -119,6 +125,7 @@ impl Progress {
             // Written under a clock that was ahead, it says nothing.
             let known = |at: &EventTime| *at <= now;
             of.caught_up_at = reached.frontier.filter(known);
+            of.known_at = of.caught_up_at;
             of.highest_record = reached.highest_record.filter(known);
         }
         self.highest_record = self.highest_record.max(reached.highest_record);
@@ -271,9 +278,23 @@ impl Progress {
         let mut pending = Pending::default();
         for partition in self.partitions().filter(|of| of.caught_up_at != Some(now)) {
             pending.held |= partition.is_held(now);
+            pending.open |= partition.open.is_some();
             pending.reading |= partition.is_being_read(now);
         }
         pending
+    }
+
+    /// As [`Progress::as_of`] of the same moment, which has to be called before; but of a
+    /// partition that is not caught up only up to when it was known to be, by an end that
+    /// was reported then.
+    pub fn known_to(&self, now: EventTime) -> Option<EventTime> {
+        self.partitions()
+            .map(|partition| match partition.caught_up_at == Some(now) {
+                true => Some(now),
+                false => partition.known_at.max(partition.highest_record),
+            })
+            .reduce(|least, next| Some(least?.min(next?)))
+            .flatten()
     }
 
     /// Whether no partition has been unreadable for more than a minute.
@@ -364,6 +385,7 @@ impl Partition {
         });
         if caught_up {
             self.caught_up_at = Some(now);
+            self.known_at = self.known_at.max(self.end.map(|(_, at)| at.min(now)));
         }
     }
 
@@ -388,6 +410,7 @@ impl Partition {
     /// A clock that stepped back takes with it what was noted while it was ahead.
     fn put_back(&mut self, now: EventTime) {
         self.caught_up_at = self.caught_up_at.map(|at| at.min(now));
+        self.known_at = self.known_at.map(|at| at.min(now));
         self.highest_record = self.highest_record.map(|at| at.min(now));
         self.unreadable_since = self.unreadable_since.map(|at| at.min(now));
         self.open = self.open.map(|(offset, since)| (offset, since.min(now)));

@@ -65,7 +65,7 @@ impl Engine {
     /// Records are gone from what was read: nothing from before now is whole.
     fn holes(&mut self, name: &str, partition: i32, expected: bool, now: EventTime) {
         self.progress.uncover(name, partition, now);
-        self.settled = None;
+        self.settled.clear();
         let Some(topic) = self.topics.get_mut(name) else { return };
         if !expected {
             topic.losses.entry(partition).or_default().gaps += 1;

@@ -43,7 +43,7 @@ impl Engine {
     /// [`Engine::empty_store`] has folded. Cost: one pass over its series.
     pub fn fill(&mut self, past: Store, covered_from: Option<EventTime>) {
         self.store.merge_columns(past, &self.begun.columns, covered_from);
-        self.settled = None;
+        self.settled.clear();
         self.filling.clear();
         self.begun = Begun::default();
     }

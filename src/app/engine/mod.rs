@@ -17,7 +17,7 @@ mod saving;
 pub use head::{Counts, Head, PartitionHead, TopicHead};
 pub use saving::{Cut, Missing};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::admit::{Ledger, RecentLedger, SeenIds};
@@ -60,8 +60,9 @@ pub struct Engine {
     started_at: EventTime,
     /// The newest report's `as_of`, and when it was made.
     last: Option<(EventTime, EventTime)>,
-    /// The newest report's figures, if there was nothing to be read when they were made.
-    settled: Option<Arc<KpiSnapshot>>,
+    /// The figures of the last reports that were made while there was nothing to be read,
+    /// the newest last.
+    settled: VecDeque<Arc<KpiSnapshot>>,
 }
 
 #[derive(Default)]
@@ -122,7 +123,7 @@ impl Engine {
             stopping: false,
             started_at,
             last: None,
-            settled: None,
+            settled: VecDeque::new(),
         }
     }
 
@@ -186,7 +187,8 @@ impl Engine {
             PartitionState {
                 dead_letters_from: Some(committed),
                 folded: start.start_offset,
-                passed_over: start.passed_over(),
+                // What compaction took was there for nobody to pass over.
+                passed_over: if topic.compacted { 0 } else { start.passed_over() },
                 topic_id: start.topic_id.clone(),
             },
         );
@@ -241,7 +243,7 @@ impl Engine {
     /// of it was not read is missing from every window that reaches back to before now,
     /// and so is what was missing already.
     pub fn partition_gone(&mut self, topic: &str, partition: i32, now: EventTime) {
-        self.settled = None;
+        self.settled.clear();
         let missing = self.progress.reached(topic, partition).and_then(|of| of.start.covered_from);
         // Where its end is not known, nothing says that all of it was read.
         let unread = self.progress.unread(topic, partition);
@@ -266,7 +268,7 @@ impl Engine {
 
     /// Records were deleted before they could be read: coverage begins behind them.
     pub fn gap(&mut self, gap: &Gap, now: EventTime) {
-        self.settled = None;
+        self.settled.clear();
         let before = self.progress.reached(&gap.topic, gap.partition);
         // What was missing before the gap is missing still.
         let missing = before.and_then(|reached| reached.start.covered_from);

@@ -12,6 +12,12 @@ use crate::kpi::{KpiSnapshot, MeasureIndex};
 use crate::objective::judge;
 use crate::window::BASE_PANE;
 
+/// How long settled figures are kept: longer than a partition passes for caught up by an end
+/// that was reported.
+const KEPT: Span = Span::from_secs(4);
+/// So many series are kept of them besides the newest: they take some kilobytes each.
+const KEPT_SERIES: usize = 50_000;
+
 impl Engine {
     /// Ages the state and says what holds at this moment.
     ///
@@ -118,34 +124,47 @@ impl Engine {
         covered_from: Option<EventTime>,
     ) -> Arc<KpiSnapshot> {
         self.store.advance(as_of, self.progress.highest_read());
-        let stands = |settled: &Arc<KpiSnapshot>| settled.as_of == as_of && as_of < now;
-        self.settled = self.settled.take().filter(stands);
-        if let Some(settled) = &self.settled {
+        let stands = |settled: &&Arc<KpiSnapshot>| settled.as_of == as_of && as_of < now;
+        if let Some(settled) = self.settled.iter().rev().find(stands) {
             return Arc::clone(settled);
         }
         let figures = Arc::new(self.store.snapshot(as_of, covered_from));
         if !self.progress.pending(now).reading {
-            self.settled = Some(Arc::clone(&figures));
+            self.settled.retain(|settled| settled.as_of < as_of && as_of - settled.as_of <= KEPT);
+            let series =
+                |of: &KpiSnapshot| of.slices.iter().map(|of| of.series.len()).sum::<usize>();
+            if series(&figures) * self.settled.len() > KEPT_SERIES {
+                self.settled.clear();
+            }
+            self.settled.push_back(Arc::clone(&figures));
         }
         figures
     }
 
-    /// `as_of` goes back only when the clock does: a partition found later, with a
-    /// past of its own, holds it where it is until that is read.
+    /// `as_of` goes back with the clock, and otherwise by a moment only: a partition found
+    /// later, with a past of its own, holds it where it is until that is read.
     ///
     /// While some partition cannot be read to its end, it is at most the last moment before
-    /// the pane in which that one's frontier lies: others are beyond it, and half a pane of
-    /// one topic beside a whole one of another would be no figure.
+    /// the pane in which lies up to when that one is known to be read: others are beyond it,
+    /// and half a pane of one topic beside a whole one of another would be no figure. And
+    /// what was shown since, before anybody knew of the open transaction, is taken back.
     fn as_of(&mut self, now: EventTime) -> Option<EventTime> {
-        let as_of = self.progress.as_of(now);
-        let held = self.progress.pending(now).held;
-        let whole = |at: EventTime| match held {
-            true => at.floor(BASE_PANE) - Span::from_micros(1),
-            false => at,
-        };
-        let as_of = as_of.map(whole);
+        let reached = self.progress.as_of(now);
         let before = self.last.filter(|(_, made_at)| *made_at <= now).map(|(as_of, _)| as_of);
-        let as_of = as_of.max(before);
+        let pending = self.progress.pending(now);
+        let as_of = if pending.held {
+            let known = self.progress.known_to(now);
+            let whole = |at: EventTime| at.floor(BASE_PANE) - Span::from_micros(1);
+            let settled = |known: EventTime| {
+                let of = self.settled.iter().map(|settled| settled.as_of);
+                of.filter(|as_of| *as_of <= known).max()
+            };
+            let taken_back = known.filter(|known| pending.open && before > Some(*known));
+            let before = taken_back.and_then(settled).or(before);
+            known.map(whole).max(before)
+        } else {
+            reached.max(before)
+        };
         self.last = as_of.map(|as_of| (as_of, now));
         as_of
     }

@@ -94,7 +94,7 @@ fn banner(status: &Status<'_>) -> String {
         .iter()
         .map(|reason| {
             let detail = reason.detail.as_deref().map_or(String::new(), |detail| {
-                format!(" <bdi>{}</bdi>.", text::escape(&text::cut(detail)))
+                format!(": <bdi>{}</bdi>.", text::escape(&text::cut(detail)))
             });
             format!(
                 "<li><b>{}:</b> {}{detail}</li>",
