@@ -31,9 +31,11 @@ impl Due {
         self.at = now;
     }
 
-    /// The ends were heard: it is due if it were before they are heard again, or nearly so.
-    pub(super) fn heard_ends(&mut self, now: Instant) {
-        if now.duration_since(self.last) + self.every.min(ENDS_COME) / 2 >= self.every {
+    /// The ends were heard: it is due if it were before they are heard again, or nearly so,
+    /// and if there are no figures yet.
+    pub(super) fn heard_ends(&mut self, now: Instant, no_figures: bool) {
+        if no_figures || now.duration_since(self.last) + self.every.min(ENDS_COME) / 2 >= self.every
+        {
             self.at = now;
         }
     }
@@ -58,7 +60,7 @@ mod tests {
         let mut made = Vec::new();
         for millis in 0..until {
             if ends.contains(&millis) {
-                due.heard_ends(at(millis));
+                due.heard_ends(at(millis), made.len() == 1 && millis < 300);
             }
             if due.at() <= at(millis) {
                 made.push(millis);
@@ -74,5 +76,6 @@ mod tests {
         assert_eq!(reports(1_000, &[], 3_000), [0, 1_250, 2_500]);
         assert_eq!(reports(3_000, &[900, 1_900, 2_900, 3_900], 4_000), [0, 2_900]);
         assert_eq!(reports(100, &[310], 500), [0, 125, 250, 310, 435]);
+        assert_eq!(reports(1_000, &[200, 1_240], 2_000), [0, 200, 1_240], "the first figures");
     }
 }

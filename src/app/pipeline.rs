@@ -211,9 +211,11 @@ impl EngineThread {
                 }
                 Ok(Inbound::Said(said)) => {
                     if matches!(said, SourceEvent::Ends { .. }) {
-                        due.heard_ends(Instant::now());
+                        self.said(said);
+                        due.heard_ends(Instant::now(), self.shows_nothing());
+                    } else {
+                        self.said(said);
                     }
-                    self.said(said);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -347,6 +349,11 @@ impl EngineThread {
         if let Some(dead_letters) = &self.dead_letters {
             dead_letters.set_apart(topic, partition);
         }
+    }
+
+    /// Whether no figures were published yet.
+    fn shows_nothing(&self) -> bool {
+        self.publish.borrow().as_ref().is_none_or(|report| report.snapshot.is_none())
     }
 
     /// Whether nothing is to be taken from the source at the moment.

@@ -128,7 +128,9 @@ pub(super) fn peeker(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaRe
         .set("isolation.level", "read_uncommitted")
         .set("auto.offset.reset", "earliest")
         .set("queued.min.messages", "1")
-        .set("fetch.message.max.bytes", "65536");
+        .set("fetch.message.max.bytes", "65536")
+        // Where there is no more, that is to be said soon.
+        .set("fetch.wait.max.ms", "20");
     config.create_with_context(Context::new(shared))
 }
 

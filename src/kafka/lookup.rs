@@ -123,31 +123,17 @@ pub(super) fn starts(
     for s in starts.iter_mut().filter(|s| untimed.contains(&s.partition)) {
         s.start_offset = s.first_offset;
     }
-    let above = |s: &PartitionStart| s.start_offset > s.first_offset;
-    let cut_off = |s: &PartitionStart| s.start_offset > 0 && !above(s);
-    let oldest = match from {
-        // Some partition holds a record from before the asked time, so that the
-        // topic reaches back at least that far.
-        Some(time) if starts.iter().any(above) => time,
-        _ if starts.iter().any(cut_off) => {
-            let held: Vec<(i32, i64)> = starts
-                .iter()
-                .map(|s| (s.partition, s.first_offset))
-                .filter(|(partition, first)| {
-                    number(&ends, *partition).is_ok_and(|end| end > *first)
-                })
-                .collect();
-            let oldest = peeker.first_timestamps(&held)?;
-            oldest.into_values().min().unwrap_or(now)
-        }
-        _ => now,
+    // Of a partition that retention has cut off, what is gone is older than what is left.
+    let is_cut_off = |s: &&PartitionStart| {
+        s.start_offset == s.first_offset && s.start_offset > 0 && !untimed.contains(&s.partition)
     };
+    let is_held =
+        |s: &PartitionStart| number(&ends, s.partition).is_ok_and(|end| end > s.first_offset);
+    let cut_off = starts.iter().filter(is_cut_off).filter(|s| is_held(s));
+    let cut_off: Vec<(i32, i64)> = cut_off.map(|s| (s.partition, s.first_offset)).collect();
+    let oldest = peeker.first_timestamps(&cut_off)?;
     for s in &mut starts {
-        s.covered_from = coverage(s, from, oldest);
-        if untimed.contains(&s.partition) && s.start_offset > 0 {
-            // Nothing says how far back reaches what is left of it.
-            s.covered_from = Some(now);
-        }
+        s.covered_from = coverage(s, from, oldest.get(&s.partition).copied().unwrap_or(now));
     }
     let whole: Vec<&PartitionStart> =
         starts.iter().filter(|s| !holes.contains(&s.partition)).collect();
@@ -282,8 +268,9 @@ fn newest(
 }
 
 /// Minus infinity (`None`) where offset 0 is read, since a new partition has no past
-/// to miss; the asked time where the start lies above the log's first offset; else
-/// the timestamp of the oldest record that the topic still holds in any partition.
+/// to miss; the asked time where the start lies above the log's first offset; else the
+/// timestamp of the oldest record that the partition still holds, or now where nothing says
+/// how old that is.
 fn coverage(
     start: &PartitionStart,
     from: Option<EventTime>,

@@ -153,7 +153,10 @@ fn nothing_is_judged_by_what_an_open_transaction_leaves_to_be_seen() {
     topics.write("sent", (1_100..1_110).map(|id| mail("delivered", id, now())));
     topics.write("left", (0..4).map(|id| mail("unsubscribe", id, now())));
     instance.wait_metrics("its being stale", |page| {
-        assert_ne!(state(page, "leaving", &JUDGED), Some("missed"), "by what can be seen");
+        // Before that the brokers were not asked again: that is a matter of a second.
+        if !page.all("tidegauge_partition_open_transaction_seconds", &[]).is_empty() {
+            assert_ne!(state(page, "leaving", &JUDGED), Some("missed"), "by what can be seen");
+        }
         unknown_because(page, "leaving", "stale").then_some(())
     });
     let page = instance.metrics();

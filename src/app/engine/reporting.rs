@@ -156,8 +156,9 @@ impl Engine {
             let known = self.progress.known_to(now);
             let whole = |at: EventTime| at.floor(BASE_PANE) - Span::from_micros(1);
             let settled = |known: EventTime| {
-                let of = self.settled.iter().map(|settled| settled.as_of);
-                of.filter(|as_of| *as_of <= known).max()
+                let mut of = self.settled.iter().map(|settled| settled.as_of);
+                let later = of.clone().find(|as_of| *as_of > known);
+                of.rfind(|as_of| *as_of <= known).or(later)
             };
             let taken_back = known.filter(|known| pending.open && before > Some(*known));
             let before = taken_back.and_then(settled).or(before);
