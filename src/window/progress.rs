@@ -69,8 +69,6 @@ pub struct Pending {
     pub reading: bool,
     /// Some can't be read to their ends: a transaction is open, or no broker answers.
     pub held: bool,
-    /// Of some of these it is known that a transaction is open.
-    pub open: bool,
 }
 
 /// The partitions that are read, and how far.
@@ -278,23 +276,17 @@ impl Progress {
         let mut pending = Pending::default();
         for partition in self.partitions().filter(|of| of.caught_up_at != Some(now)) {
             pending.held |= partition.is_held(now);
-            pending.open |= partition.open.is_some();
             pending.reading |= partition.is_being_read(now);
         }
         pending
     }
 
-    /// As [`Progress::as_of`] of the same moment, which has to be called before; but of a
-    /// partition that is not caught up only up to when it was known to be, by an end that
-    /// was reported then.
-    pub fn known_to(&self, now: EventTime) -> Option<EventTime> {
-        self.partitions()
-            .map(|partition| match partition.caught_up_at == Some(now) {
-                true => Some(now),
-                false => partition.known_at.max(partition.highest_record),
-            })
-            .reduce(|least, next| Some(least?.min(next?)))
-            .flatten()
+    /// The moment up to which those partitions are known to be read in which a transaction
+    /// is open: when the end was reported by which they were caught up last, or the highest
+    /// record timestamp read; `None` where neither is known of any.
+    pub fn known_of_open(&self) -> Option<EventTime> {
+        let open = self.partitions().filter(|partition| partition.open.is_some());
+        open.filter_map(|partition| partition.known_at.max(partition.highest_record)).min()
     }
 
     /// Whether no partition has been unreadable for more than a minute.

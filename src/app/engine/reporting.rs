@@ -18,6 +18,11 @@ const KEPT: Span = Span::from_secs(4);
 /// So many series are kept of them besides the newest: they take some kilobytes each.
 const KEPT_SERIES: usize = 50_000;
 
+/// The last moment before the pane of another.
+fn last_whole_pane(at: EventTime) -> EventTime {
+    at.floor(BASE_PANE) - Span::from_micros(1)
+}
+
 impl Engine {
     /// Ages the state and says what holds at this moment.
     ///
@@ -141,33 +146,33 @@ impl Engine {
         figures
     }
 
-    /// `as_of` goes back with the clock, and otherwise by a moment only: a partition found
-    /// later, with a past of its own, holds it where it is until that is read.
+    /// `as_of` goes back with the clock, and otherwise by some seconds at most: a partition
+    /// found later, with a past of its own, holds it where it is until that is read.
     ///
     /// While some partition cannot be read to its end, it is at most the last moment before
-    /// the pane in which lies up to when that one is known to be read: others are beyond it,
-    /// and half a pane of one topic beside a whole one of another would be no figure. And
-    /// what was shown since, before anybody knew of the open transaction, is taken back.
+    /// the pane in which that one's frontier lies: others are beyond it, and half a pane of
+    /// one topic beside a whole one of another would be no figure.
     fn as_of(&mut self, now: EventTime) -> Option<EventTime> {
         let reached = self.progress.as_of(now);
         let before = self.last.filter(|(_, made_at)| *made_at <= now).map(|(as_of, _)| as_of);
         let pending = self.progress.pending(now);
-        let as_of = if pending.held {
-            let known = self.progress.known_to(now);
-            let whole = |at: EventTime| at.floor(BASE_PANE) - Span::from_micros(1);
-            let settled = |known: EventTime| {
-                let mut of = self.settled.iter().map(|settled| settled.as_of);
-                let later = of.clone().find(|as_of| *as_of > known);
-                of.rfind(|as_of| *as_of <= known).or(later)
-            };
-            let taken_back = known.filter(|known| pending.open && before > Some(*known));
-            let before = taken_back.and_then(settled).or(before);
-            known.map(whole).max(before)
-        } else {
-            reached.max(before)
-        };
+        let reached = if pending.held { reached.map(last_whole_pane) } else { reached };
+        let as_of = reached.max(before).map(|as_of| match self.known_of_open() {
+            Some(known) => as_of.min(known),
+            None => as_of,
+        });
         self.last = as_of.map(|as_of| (as_of, now));
         as_of
+    }
+
+    /// The last moment for which figures lack nothing that an open transaction holds back.
+    /// What was shown since, before anybody knew of that, is taken back.
+    fn known_of_open(&self) -> Option<EventTime> {
+        let known = self.progress.known_of_open()?;
+        let mut settled = self.settled.iter().map(|settled| settled.as_of);
+        let later = settled.clone().find(|as_of| *as_of > known);
+        let settled = settled.rfind(|as_of| *as_of <= known).or(later);
+        settled.max(Some(last_whole_pane(known)))
     }
 
     fn topic_report(&self, name: &Arc<str>, topic: &TopicState, now: EventTime) -> TopicReport {

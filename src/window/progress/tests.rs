@@ -72,7 +72,7 @@ fn behind_an_open_transaction_nothing_is_known_to_be_read() {
         progress.stable_end_reported("t", 0, stable, at);
         progress.position("t", 0, stable.min(10), at);
         progress.as_of(at);
-        let Pending { reading, held, .. } = progress.pending(at);
+        let Pending { reading, held } = progress.pending(at);
         let since = progress.held_since("t", 0).map(|since| since.micros() / 1_000_000);
         let frontier = progress.topic_frontier("t").map(|at| at.micros() / 1_000_000);
         (frontier, since, (reading, held))
@@ -85,11 +85,12 @@ fn behind_an_open_transaction_nothing_is_known_to_be_read() {
     assert_eq!(ends(1_092, 900, 50), (Some(1_000), None, both), "some of it can be read");
     assert_eq!(ends(1_093, 900, 900), (Some(1_000), None, (true, false)));
     assert_eq!(ends(1_094, 10, 10), (Some(1_094), None, caught_up));
+    assert_eq!(progress.known_of_open(), None);
     assert_eq!(progress.topic_frontier("u"), None);
     assert!(progress.topic_complete("t", at(1_100)) && progress.topic_complete("u", at(1)));
     assert!(!progress.topic_complete("t", at(1_200)));
     progress.as_of(at(1_097));
-    let silent = Pending { reading: false, held: true, open: false };
+    let silent = Pending { reading: false, held: true };
     assert_eq!(progress.pending(at(1_097)), silent, "nobody answers");
 }
 
