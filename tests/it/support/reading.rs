@@ -117,9 +117,12 @@ impl Seen {
         records.into_iter().flatten().map(|(_, value)| value.as_str()).collect()
     }
 
-    /// All partitions that started are read to an end that was said after `since`.
+    /// All partitions that were found have started, and are read to an end that was said
+    /// after `since`.
     pub(crate) fn caught_up(&self, since: EventTime) -> bool {
+        let started = |key| self.starts.contains_key(key) || self.partitions_gone.contains(key);
         !self.starts.is_empty()
+            && self.partitions_found.iter().all(started)
             && self.starts.keys().all(|key| {
                 self.ends.get(key).is_some_and(|(at, end)| *at >= since && end.is_read())
             })
