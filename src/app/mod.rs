@@ -9,6 +9,7 @@
 
 mod backfill;
 mod beginning;
+mod changes;
 mod checkpoints;
 mod clock;
 mod decoding;

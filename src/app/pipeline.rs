@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tokio::sync::watch;
 
 use crate::app::backfill::Backfill;
+use crate::app::changes;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::clock;
 use crate::app::decoding::{DecodedBatch, RecordDecoder};
@@ -385,59 +386,6 @@ impl EngineThread {
         }
     }
 
-    /// Says when the instance becomes ready or ceases to be, and when a slice begins
-    /// to fold values.
-    fn log_changes(&self, report: &Report) {
-        let before = self.publish.borrow().clone();
-        let not_ready = |report: &Report| report.not_ready.clone();
-        let was_ready = before.as_deref().is_some_and(|report| report.not_ready.is_empty());
-        if before.as_deref().map(not_ready).as_ref() != Some(&report.not_ready) {
-            let says = |reason: &NotReady| match report.detail(*reason) {
-                Some(detail) => format!("{}: {detail}", reason.says()),
-                None => reason.says().to_owned(),
-            };
-            let reasons: Vec<_> = report.not_ready.iter().map(says).collect();
-            match reasons.as_slice() {
-                [] => tracing::info!("ready: everything is read up to now"),
-                // Only what was ready can disappoint: starting and stopping are in order.
-                reasons if was_ready && !report.not_ready.contains(&NotReady::Stopping) => {
-                    tracing::warn!("no longer ready: {}", reasons.join("; "));
-                }
-                reasons => tracing::info!("not ready: {}", reasons.join("; ")),
-            }
-        }
-        for topic in report.topics.iter().filter(|topic| topic.stale) {
-            let known = before.as_deref().is_some_and(|before| {
-                before.topics.iter().any(|of| of.topic == topic.topic && of.stale)
-            });
-            if !known && was_ready {
-                let behind = Span::from_secs(topic.behind.map_or(0, Span::secs));
-                tracing::warn!(
-                    topic = topic.topic,
-                    %behind,
-                    "it is further behind than its `stale_after`, and objectives that rest on it \
-                     are unknown: {}",
-                    topic.held().unwrap_or_else(|| "it is read more slowly than written, or not \
-                     at all".to_owned())
-                );
-            }
-        }
-        let folding = |report: &Report| -> Vec<bool> {
-            let slices = report.snapshot.iter().flat_map(|snapshot| &snapshot.slices);
-            slices.map(|slice| slice.folded_values > 0).collect()
-        };
-        let before = before.as_deref().map(folding).unwrap_or_default();
-        for (slice, folds) in folding(report).into_iter().enumerate() {
-            if folds && !before.get(slice).copied().unwrap_or(false) {
-                let slice = self.engine.slice_name(slice);
-                tracing::warn!(
-                    slice,
-                    "more values than the cap: the lightest are folded into `__other__` and have no figures of their own"
-                );
-            }
-        }
-    }
-
     fn report(&mut self) {
         let started = Instant::now();
         let dead_letters =
@@ -471,7 +419,8 @@ impl EngineThread {
         }
         report.snapshot_took =
             Span::from_micros(i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX));
-        self.log_changes(&report);
+        let before = self.publish.borrow().clone();
+        changes::log(before.as_deref(), &report, |slice| self.engine.slice_name(slice));
         if let Some(backfill) = &self.backfill {
             backfill.reported(&report);
         }

@@ -33,6 +33,9 @@ pub struct Scope {
     matchers: Vec<Matcher>,
 }
 
+/// What PromQL takes for numbers, in whatever case, also where a label stands.
+const NUMBERS: [&str; 2] = ["inf", "nan"];
+
 impl Scope {
     /// Keeps a label of the targets.
     ///
@@ -49,6 +52,12 @@ impl Scope {
                 remedy: "instances are replicas, and make one alert; name a label that all \
                          replicas of a deployment share, such as `env`"
                     .to_owned(),
+            });
+        }
+        if NUMBERS.contains(&label.to_ascii_lowercase().as_str()) {
+            return Err(ScopeFault {
+                what: format!("`{label}` cannot be kept: it is a number to PromQL"),
+                remedy: "give the targets a label of another name".to_owned(),
             });
         }
         of_targets(label, slices)?;
@@ -256,6 +265,7 @@ mod tests {
     fn what_rules_or_slices_have_themselves_is_refused() {
         assert_eq!(fault(&["env", "job", "_cluster9"], &["env!=\"dev\"", "instance=~\"p.*\""]), "");
         assert_eq!(fault(&["instance"], &[]), "`instance` cannot be kept");
+        assert_eq!(fault(&["NaN"], &[]), "`NaN` cannot be kept: it is a number to PromQL");
         assert_eq!(fault(&["env", "env"], &[]), "`env` is there twice");
         assert_eq!(fault(&["region"], &[]), "`region` is a label of the slice `place`");
         for own in ["slice", "topic", "owner", "kpi", "alertstate", "fingerprint", "le"] {
