@@ -2,9 +2,9 @@
 //! newest only, sooner or later.
 //!
 //! What adds up over such a log depends on when it is read. The topics' configuration
-//! says so, where rights allow asking for it; where they do not, holes between records
-//! do. Markers of transactions leave holes as well, one for each transaction, which has
-//! at least one record: more holes than records are none.
+//! says so, where rights allow asking for it, and holes between records do. Markers of
+//! transactions leave holes as well, but one for each transaction, which nearly always has
+//! a record at least: many more holes than records are none.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -19,7 +19,8 @@ const EAGER: [(&str, &str); 5] = [
     ("delete.retention.ms", "100"),
 ];
 
-fn configuration(kafka: &Kafka, topic: &str, of_topic: &str, rest: &str) -> String {
+/// An instance without state that reads one topic of canonical events.
+pub(crate) fn configuration(kafka: &Kafka, topic: &str, of_topic: &str, rest: &str) -> String {
     format!(
         r#"
 instance = "a"

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegauge::event::{EventTime, Span};
 
+use crate::compacted::configuration;
 use crate::service::now;
 use crate::support::instance::{Instance, Metrics};
 use crate::support::kafka::Kafka;
@@ -39,27 +40,7 @@ fn first_start(name: &str, written: &[(usize, EventTime, EventTime)]) -> (String
         }
     }
     producer.flush(Duration::from_secs(30)).expect("it is written");
-    let configuration = format!(
-        r#"
-instance = "a"
-
-[kafka]
-brokers = "{}"
-group = "{topic}"
-
-[export]
-listen = "$LISTEN"
-
-[state]
-directory = "off"
-
-[[topics]]
-name = "{topic}"
-format = "canonical"
-"#,
-        kafka.bootstrap()
-    );
-    let mut instance = Instance::start(&configuration);
+    let mut instance = Instance::start(&configuration(kafka, &topic, "", ""));
     instance.wait_ready();
     (topic, instance)
 }
