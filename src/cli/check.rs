@@ -2,14 +2,15 @@
 
 use clap::Args;
 
-use super::{ConfigArg, Failure, print_line};
+use super::{ConfigArg, Failure, print_line, say};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   tidegauge check --config tidegauge.toml
 
 Every mistake is said with file, line and column, and what to do about it. Nothing is
-connected to. Exit code 0 when there is none, else 2.";
+connected to. What is allowed and yet unwise is a warning. Exit code 0 when there is no
+mistake, else 2.";
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -26,6 +27,9 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
             format!("{path}: `kafka.properties`: librdkafka refuses `{name}`: {reason}")
         });
         return Err(Failure::Refused(faults.collect::<Vec<_>>().join("\n")));
+    }
+    for warning in &config.warnings {
+        say(&format!("warning: {warning}"));
     }
     let declarations = &config.declarations;
     print_line(&format!(

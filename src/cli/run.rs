@@ -38,6 +38,9 @@ pub(super) fn load(arg: &ConfigArg) -> Result<Config, Failure> {
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     logging::start(&config.log);
+    for warning in &config.warnings {
+        tracing::warn!("{}", warning.one_line());
+    }
     let new = if args.backfill { NewMeasures::FilledFromTopics } else { NewMeasures::WithoutPast };
     let service = Service::start(&config, new).map_err(anyhow::Error::new)?;
     service.wait(None).map_err(|error| Failure::Failed(anyhow::Error::new(error)))

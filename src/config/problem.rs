@@ -49,6 +49,16 @@ pub struct Problem {
     pub remedy: Option<String>,
 }
 
+impl Problem {
+    /// All of it in one line, for a log.
+    pub fn one_line(&self) -> String {
+        match &self.remedy {
+            Some(remedy) => format!("{}: {} (help: {remedy})", self.at, self.what),
+            None => format!("{}: {}", self.at, self.what),
+        }
+    }
+}
+
 /// `file:line:column: what`, and `  help: remedy` on a line of its own.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,13 +70,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The mistakes found so far; shared by all that read.
+/// The mistakes found so far, and what is allowed and yet worth a warning; shared by all
+/// that read.
 ///
 /// Shared by reference with a cell inside, because a reader of a table and the
 /// readers of the tables within it all write to it.
 #[derive(Debug, Default)]
 pub struct Problems {
     found: RefCell<Vec<Problem>>,
+    warned: RefCell<Vec<Problem>>,
 }
 
 impl Problems {
@@ -86,13 +98,26 @@ impl Problems {
         self.found.borrow_mut().push(Problem { at, what: what.into(), remedy });
     }
 
-    /// How many there are so far: a reader that wants to know whether a part was
+    /// Notes what is allowed and yet worth a warning, and what to do instead.
+    pub fn warn(&self, at: Place, what: impl Into<String>, remedy: impl Into<String>) {
+        let remedy = Some(remedy.into());
+        self.warned.borrow_mut().push(Problem { at, what: what.into(), remedy });
+    }
+
+    /// The warnings so far, by file and line.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let mut warned = self.warned.borrow().clone();
+        warned.sort();
+        warned
+    }
+
+    /// How many mistakes there are so far: a reader that wants to know whether a part was
     /// sound compares before and after.
     pub fn len(&self) -> usize {
         self.found.borrow().len()
     }
 
-    /// Whether nothing is wrong so far.
+    /// Whether nothing is wrong so far; warnings are no mistakes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

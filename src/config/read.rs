@@ -254,6 +254,7 @@ fn assemble(
         log,
         shutdown_deadline: run.shutdown_deadline,
         fingerprint,
+        warnings: problems.warnings(),
     })
 }
 

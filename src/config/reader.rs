@@ -304,6 +304,11 @@ impl<'d> Value<'d> {
         self.document.context.problems.add_with(self.at(), what, remedy);
     }
 
+    /// Notes that this value is allowed and yet worth a warning, and what to do instead.
+    pub fn warn(&self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.document.context.problems.warn(self.at(), what, remedy);
+    }
+
     /// Notes a problem at this value whose remedy may be known.
     pub fn problem_maybe(&self, what: impl Into<String>, remedy: Option<String>) {
         self.document.context.problems.add_maybe(self.at(), what, remedy);

@@ -55,7 +55,15 @@ pub(super) fn export(root: &mut Table<'_>) -> ExportSpec {
     if let Some(value) = table.optional("listen") {
         let text = value.text();
         match text.as_deref().map(str::parse) {
-            Some(Ok(address)) => spec.listen = address,
+            Some(Ok(address)) => {
+                spec.listen = address;
+                if !address.ip().to_canonical().is_loopback() {
+                    value.warn(
+                        format!("whoever reaches {address} reads every figure: nobody is asked who they are"),
+                        "listen on 127.0.0.1 behind a proxy that asks, or let a firewall choose who reaches it",
+                    );
+                }
+            }
             Some(Err(_)) => value.problem_with(
                 format!("`{}` is no address to listen on", shown(&text.unwrap_or_default())),
                 "write an IP address and a port, such as \"127.0.0.1:9184\", \"0.0.0.0:9184\" or \"[::]:9184\"",

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Secret;
+use super::{Problem, Secret};
 use crate::artifact::{Inputs, Scope};
 use crate::event::Span;
 use crate::format::{FormatSpec, Limits};
@@ -58,6 +58,8 @@ pub struct Config {
     /// Equal for configurations that compute and judge the same: over declarations
     /// and objectives, help texts left out. Stable over versions of the compiler.
     pub fingerprint: u64,
+    /// What is allowed and yet worth a word to the operator, by file and line.
+    pub warnings: Vec<Problem>,
 }
 
 impl Config {
