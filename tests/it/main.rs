@@ -12,6 +12,7 @@ mod cli;
 mod compacted;
 mod config;
 mod demo;
+mod deploy;
 mod documents;
 mod duplicates;
 mod export;
