@@ -5,10 +5,11 @@
 //! source's (which polls), the decoders', the engine's, and the HTTP runtime's;
 //! every queue between them is bounded, so that the slowest sets the pace.
 //! Stopping closes in flow order, with a deadline. [`Demo`] is all of it with an
-//! embedded broker and simulated campaigns.
+//! embedded broker and simulated campaigns, [`run_campaigns`] the campaigns alone.
 
 mod backfill;
 mod beginning;
+mod campaigns;
 mod changes;
 mod checkpoints;
 mod clock;
@@ -25,7 +26,9 @@ pub mod saved;
 mod service;
 mod showcase;
 pub mod stored;
+mod supervised;
 
+pub use campaigns::{CampaignsSpec, run_campaigns};
 pub use clock::now;
 pub use decoding::{DecodedBatch, LedgerPart, RecordDecoder};
 pub use engine::{Counts, Cut, Engine, Head, Missing, PartitionHead, TopicHead};

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::app::beginning::{Beginning, start_at};
 use crate::app::saved::SavedStateError;
+use crate::app::supervised::{self, Supervised};
 use crate::config::Config;
 use crate::export::{self, Hosts, Report, Served};
 use crate::kafka::StartAt;
@@ -65,6 +66,8 @@ pub struct Service {
     stop_http: oneshot::Sender<()>,
     http: tokio::task::JoinHandle<std::io::Result<()>>,
     engine: JoinHandle<Result<(), ServiceError>>,
+    /// `None` where nobody supervises it.
+    supervised: Option<Supervised>,
     deadline: Duration,
 }
 
@@ -116,10 +119,22 @@ impl Service {
             let _ = stopped.await;
         }));
         tracing::info!(%address, instance = %config.instance, "serving /metrics, /healthz, /readyz and the status page");
+        let supervised =
+            Supervised::start(reports.clone(), beginning.loading(), config.snapshot_every)?;
         let engine =
             std::thread::Builder::new().name("engine".to_owned()).spawn(move || beginning.run())?;
         let deadline = Duration::from_micros(config.shutdown_deadline.micros().unsigned_abs());
-        Ok(Service { runtime, address, reports, stop_engine, stop_http, http, engine, deadline })
+        Ok(Service {
+            runtime,
+            address,
+            reports,
+            stop_engine,
+            stop_http,
+            http,
+            engine,
+            supervised,
+            deadline,
+        })
     }
 
     /// Where it listens: the port is the real one also when 0 was asked for.
@@ -159,9 +174,15 @@ impl Service {
     /// Closes in flow order: source, decoders, engine, dead letters, HTTP.
     pub fn stop(self) -> Result<(), ServiceError> {
         let deadline = Instant::now() + self.deadline;
+        if let Some(supervised) = self.supervised {
+            supervised.stopping();
+        }
         // The engine may have ended already, by a fatal error.
         let _ = self.stop_engine.send(deadline);
-        let outcome = self.engine.join().map_err(|_| ServiceError::Panicked)?;
+        let outcome = self.engine.join().map_err(|_| ServiceError::Panicked).flatten();
+        if let Err(error) = &outcome {
+            supervised::failed(&error.to_string());
+        }
         let _ = self.stop_http.send(());
         let grace =
             deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
@@ -183,7 +204,8 @@ fn outlive_file_limits() {
     }
 }
 
-async fn stop_signal() {
+/// Ends when SIGTERM or Ctrl-C comes.
+pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {

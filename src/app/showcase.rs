@@ -18,7 +18,7 @@ use crate::export::Report;
 use crate::kafka::{DemoBroker, Producer};
 
 /// The same campaigns at each start.
-const SEED: u64 = 2_026;
+pub(super) const SEED: u64 = 2_026;
 /// Enough for a little parallelism, and for the mock broker's limit on each.
 const PARTITIONS: i32 = 2;
 

@@ -5,8 +5,8 @@
 //! disk. Its limits: it keeps 5 MiB (compressed) of each partition and drops the
 //! oldest without a word, and it answers a look-up by time with the end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -121,11 +121,18 @@ impl Drop for DemoBroker {
 /// Writes records, compressed with lz4, without losing any while the broker lives.
 pub struct Producer {
     inner: ThreadedProducer<Counting>,
-    failed: Arc<AtomicU64>,
+    failures: Arc<Failures>,
 }
 
 struct Counting {
-    failed: Arc<AtomicU64>,
+    failures: Arc<Failures>,
+}
+
+/// What became of records that were not written.
+#[derive(Debug, Default)]
+struct Failures {
+    records: AtomicU64,
+    first: OnceLock<String>,
 }
 
 impl ClientContext for Counting {
@@ -143,7 +150,8 @@ impl ProducerContext for Counting {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
-            self.failed.fetch_add(1, Ordering::Relaxed);
+            self.failures.records.fetch_add(1, Ordering::Relaxed);
+            self.failures.first.get_or_init(|| error.to_string());
             tracing::warn!("a record was not written: {error}");
         }
     }
@@ -151,7 +159,7 @@ impl ProducerContext for Counting {
 
 impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Producer").field("failed", &self.failed).finish_non_exhaustive()
+        f.debug_struct("Producer").field("failures", &self.failures).finish_non_exhaustive()
     }
 }
 
@@ -168,10 +176,10 @@ impl Producer {
         for (name, value) in settings {
             config.set(*name, *value);
         }
-        let failed = Arc::new(AtomicU64::new(0));
-        let context = Counting { failed: Arc::clone(&failed) };
+        let failures = Arc::<Failures>::default();
+        let context = Counting { failures: Arc::clone(&failures) };
         let inner = config.create_with_context(context).map_err(|error| error.to_string())?;
-        Ok(Producer { inner, failed })
+        Ok(Producer { inner, failures })
     }
 
     /// Writes a record to the partition that its key chooses. Waits while the queue is
@@ -221,6 +229,16 @@ impl Producer {
         }
     }
 
+    /// How many records wait to be written.
+    pub fn waiting(&self) -> u64 {
+        u64::try_from(self.inner.in_flight_count()).unwrap_or(0)
+    }
+
+    /// What was said of the first record that was given up; `None` while none was.
+    pub fn failure(&self) -> Option<&str> {
+        self.failures.first.get().map(String::as_str)
+    }
+
     /// Waits until all is written, or until the deadline; an error says how many
     /// records were not.
     pub fn flush(&self, deadline: Duration) -> Result<(), String> {
@@ -228,7 +246,8 @@ impl Producer {
         while self.inner.in_flight_count() > 0 && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
         }
-        let unwritten = self.inner.in_flight_count() as u64 + self.failed.load(Ordering::Relaxed);
+        let unwritten =
+            self.inner.in_flight_count() as u64 + self.failures.records.load(Ordering::Relaxed);
         if unwritten == 0 { Ok(()) } else { Err(format!("{unwritten} records are not written")) }
     }
 }

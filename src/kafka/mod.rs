@@ -28,6 +28,7 @@ mod shared;
 mod source;
 mod topic_id;
 mod truncate;
+mod visit;
 
 pub use batch::{Position, RecordBatch, Records};
 pub use client::faults_of_properties;
@@ -39,3 +40,4 @@ pub use mock::{DemoBroker, Producer};
 pub use settings::{Resume, SourceSettings, StartAt, TopicPattern};
 pub use source::{Source, start};
 pub use truncate::MOST_ELEMENTS;
+pub use visit::{SeenRecord, TopicThere, Visit, VisitError};

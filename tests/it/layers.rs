@@ -16,6 +16,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tower_http::", &["export"]),
     ("prometheus::", &["export"]),
     ("crc32fast::", &["checkpoint"]),
+    ("sd_notify::", &["app"]),
     ("tokio::", &["checkpoint", "kafka", "export", "app"]),
     ("tracing::", &["checkpoint", "kafka", "export", "app"]),
     ("SystemTime::now", &["checkpoint", "kafka", "export", "app"]),

@@ -14,6 +14,45 @@ pub const SPIKING: &str = "spring_sale";
 pub const SPIKE_AFTER: Span = Span::from_secs(30);
 /// How long it lasts.
 pub const SPIKE_LASTS: Span = Span::from_secs(45);
+
+/// When they leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spikes {
+    /// When the first begins, after the start of live traffic.
+    pub after: Span,
+    /// From one beginning to the next; `None` if there is one only.
+    pub every: Option<Span>,
+}
+
+impl Spikes {
+    /// One, soon: for somebody who sits and watches.
+    pub const ONCE: Spikes = Spikes { after: SPIKE_AFTER, every: None };
+    /// Again and again, the first when a Prometheus that was started at the same time has
+    /// scraped and judged for a while.
+    pub const RECURRING: Spikes =
+        Spikes { after: Span::from_secs(90), every: Some(Span::from_secs(600)) };
+
+    /// Whether one is on, so long after the start of live traffic.
+    pub fn is_on(self, since: Span) -> bool {
+        let begun = since.micros() - self.after.micros();
+        let within = match self.every {
+            Some(every) if begun >= 0 => begun % every.micros(),
+            _ => begun,
+        };
+        (0..SPIKE_LASTS.micros()).contains(&within)
+    }
+
+    /// When the next one begins, counted from the start of live traffic; `None` if there
+    /// is no other.
+    pub fn next(self, since: Span) -> Option<Span> {
+        if since < self.after {
+            return Some(self.after);
+        }
+        let every = self.every?;
+        let begun = (since.micros() - self.after.micros()) / every.micros() + 1;
+        Some(Span::from_micros(self.after.micros() + begun * every.micros()))
+    }
+}
 /// Unsubscribes per delivered mail in quiet times.
 pub const QUIET_UNSUBSCRIBES: f64 = 0.002;
 /// And during the spike.
@@ -320,22 +359,19 @@ pub(super) fn streams(seed: u64) -> Vec<Stream> {
 impl Stream {
     /// Its expected rate in the second that begins at `second` (Unix seconds),
     /// where live traffic starts at `start`.
-    pub(super) fn rate(&self, second: i64, start: EventTime) -> f64 {
+    pub(super) fn rate(&self, second: i64, start: EventTime, spikes: Spikes) -> f64 {
         let blast = self.campaign == Some(SPIKING);
         let drifting = 1.0 + 0.1 * drift(self.drift_seed, second, 240);
         let bent = if blast { launched(second, start) } else { daylight(second) };
         let mut rate = self.busiest * drifting * bent;
-        if blast && self.deed == Deed::Unsubscribed && spikes(second, start) {
+        if blast
+            && self.deed == Deed::Unsubscribed
+            && spikes.is_on(EventTime::from_secs(second) - start)
+        {
             rate *= SPIKE_UNSUBSCRIBES / QUIET_UNSUBSCRIBES;
         }
         rate
     }
-}
-
-fn spikes(second: i64, start: EventTime) -> bool {
-    let begin = start + SPIKE_AFTER;
-    let at = EventTime::from_secs(second);
-    at >= begin && at < begin + SPIKE_LASTS
 }
 
 /// 0 before the launch, 1 at full speed.

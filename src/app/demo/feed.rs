@@ -53,11 +53,12 @@ pub enum Step {
 impl Feed {
     /// A feed that begins [`HISTORY`] before `start`, where live traffic starts.
     pub fn new(seed: u64, start: EventTime) -> Self {
-        Feed {
-            simulator: Simulator::new(seed, start),
-            upto: start - HISTORY,
-            topics: BTreeMap::new(),
-        }
+        Self::of(Simulator::new(seed, start), start - HISTORY)
+    }
+
+    /// A feed of what that simulator makes from a moment on.
+    pub fn of(simulator: Simulator, from: EventTime) -> Self {
+        Feed { simulator, upto: from, topics: BTreeMap::new() }
     }
 
     /// Up to which moment everything is sent.
@@ -67,7 +68,8 @@ impl Feed {
 
     /// Sends the next minute, or what has happened until `now`.
     ///
-    /// `read` says how many records of a topic the consumer has taken so far. An
+    /// `read` says how many records of a topic the consumer has taken so far; for a broker
+    /// that keeps what nobody has read, more than there can be. An
     /// error of `send` ends the step where it is; the feed is then of no more use.
     pub fn step<E>(
         &mut self,

@@ -4,7 +4,7 @@
 //! ([`Simulator`]), brings them to a broker at the consumer's pace ([`Feed`]), and
 //! holds the configuration that goes with them ([`CONFIG`]). Half a minute into
 //! live traffic the readers of one campaign leave in numbers, for three quarters of
-//! a minute. Pure: the clock, the broker and the waiting belong to whoever runs it.
+//! a minute, once or again and again ([`Spikes`]). Pure: the clock, the broker and the waiting belong to whoever runs it.
 
 mod campaigns;
 mod feed;
@@ -16,7 +16,7 @@ mod wire;
 mod tests;
 
 pub use campaigns::{
-    Deed, QUIET_UNSUBSCRIBES, SPIKE_AFTER, SPIKE_LASTS, SPIKE_UNSUBSCRIBES, SPIKING, System,
+    Deed, QUIET_UNSUBSCRIBES, SPIKE_AFTER, SPIKE_LASTS, SPIKE_UNSUBSCRIBES, SPIKING, Spikes, System,
 };
 pub use feed::{Feed, HISTORY, MOST_UNREAD, Step};
 pub use simulator::{Act, SimulatedRecord, Simulator, Truth};
@@ -35,6 +35,13 @@ pub const TOPICS: [&str; 7] = [
     System::Meta.topic(),
     System::Canonical.topic(),
 ];
+
+/// The objective of [`CONFIG`] that the spike misses.
+pub const MISSED: &str = "spring_sale_unsubscribes";
+
+/// A header of every record that the demo writes into a broker of somebody else's, by
+/// which its own records are told from real ones.
+pub const MARK: &str = "tidegauge-demo";
 
 /// Where [`CONFIG`] sends what has to be refused.
 pub const DEAD_LETTERS: &str = "tidegauge.dead-letters";

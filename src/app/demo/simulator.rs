@@ -6,7 +6,7 @@
 //! overlapping stretches agree where they overlap. Every record carries the truth
 //! about itself, against which the whole pipeline can be held.
 
-use super::campaigns::{Deed, Stream, System, streams};
+use super::campaigns::{Deed, Spikes, Stream, System, streams};
 use super::random::{Dice, spread};
 use super::wire;
 use crate::event::{EventTime, Span};
@@ -16,6 +16,7 @@ use crate::event::{EventTime, Span};
 pub struct Simulator {
     seed: u64,
     start: EventTime,
+    spikes: Spikes,
     streams: Vec<Stream>,
 }
 
@@ -75,9 +76,15 @@ const ODD_EVERY: u64 = 25;
 const LATE_ONE_IN: u64 = 40;
 
 impl Simulator {
-    /// A simulator whose live traffic starts at `start`: the spike is placed by it.
+    /// A simulator whose live traffic starts at `start`: the spike is placed by it, and
+    /// there is one.
     pub fn new(seed: u64, start: EventTime) -> Self {
-        Simulator { seed, start, streams: streams(seed) }
+        Self::spiking(seed, start, Spikes::ONCE)
+    }
+
+    /// As [`Simulator::new`], with other spikes.
+    pub fn spiking(seed: u64, start: EventTime, spikes: Spikes) -> Self {
+        Simulator { seed, start, spikes, streams: streams(seed) }
     }
 
     /// All records that belong to [from, to), in the order of their timestamps.
@@ -114,7 +121,7 @@ impl Simulator {
             if stream.system != system {
                 continue;
             }
-            let times = spread(stream.rate(second, self.start), second, stream.offset);
+            let times = spread(stream.rate(second, self.start, self.spikes), second, stream.offset);
             for nth in 0..times {
                 let dice = Dice::at(&[self.seed, second as u64, place as u64, nth]);
                 acts.push(act_of(stream, second, dice));

@@ -87,6 +87,41 @@ fn the_spike_stands_out_and_ends() {
 }
 
 #[test]
+fn spikes_recur_and_the_next_is_known() {
+    let at = |seconds| Span::from_secs(seconds);
+    let spikes = Spikes { after: at(90), every: Some(at(600)) };
+    for (since, on, next) in [
+        (-1_800, false, 90),
+        (0, false, 90),
+        (89, false, 90),
+        (90, true, 690),
+        (134, true, 690),
+        (135, false, 690),
+        (689, false, 690),
+        (690, true, 1_290),
+        (6_700, true, 7_290),
+    ] {
+        assert_eq!(spikes.is_on(at(since)), on, "{since} s");
+        assert_eq!(spikes.next(at(since)), Some(at(next)), "{since} s");
+    }
+    assert_eq!(Spikes::ONCE.next(at(31)), None);
+    assert!(!Spikes::ONCE.is_on(at(630)));
+    let simulator = Simulator::spiking(SEED, START, spikes);
+    let unsubscribed = |from, to| {
+        let records = simulator.records(self::at(from), self::at(to));
+        let acts = records.filter_map(|record| match record.truth {
+            Truth::Acts(acts) => Some(acts),
+            _ => None,
+        });
+        acts.flatten().filter(|act| act.deed == Deed::Unsubscribed).count()
+    };
+    for spike in [90, 690, 1_290] {
+        assert!(unsubscribed(spike, spike + 45) > 15, "{}", unsubscribed(spike, spike + 45));
+        assert!(unsubscribed(spike - 45, spike) < 10, "{}", unsubscribed(spike - 45, spike));
+    }
+}
+
+#[test]
 fn no_quiet_minute_of_the_spiking_campaign_comes_near_its_target() {
     for minute in (-540..-60).step_by(10).chain((80..900).step_by(10)) {
         let share = unsubscribes_per_delivered(SPIKING, minute, minute + 60);
