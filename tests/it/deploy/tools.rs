@@ -52,3 +52,11 @@ pub(super) fn said(command: &mut Command) -> (bool, String) {
     }
     (done.status.success(), text)
 }
+
+/// The shipped program, as `deploy/dist/build` leaves it.
+#[track_caller]
+pub(super) fn packaged() -> PathBuf {
+    let program = root("target/package/tidegauge");
+    assert!(program.is_file(), "target/package is missing: deploy/dist/build makes it");
+    program
+}
