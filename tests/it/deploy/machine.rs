@@ -30,8 +30,12 @@ mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
 mount --rbind /dev dev
-exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-  chroot . /lib/systemd/systemd --system --unit=multi-user.target --show-status=no
+# Not chroot, out of which no unit could have users of its own.
+pivot_root . mnt
+exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -e -c "
+umount -l /mnt
+exec /lib/systemd/systemd --system --unit=multi-user.target --show-status=no
+"
 ' sh "$1"
 "#;
 
@@ -81,7 +85,7 @@ impl Machine {
     pub(super) fn said(&self, command: &[&str]) -> (bool, String) {
         let mut enter = Command::new("nsenter");
         enter.args(["--target", &self.first(), "--mount", "--pid", "--ipc", "--uts", "--cgroup"]);
-        enter.args(["--root", "--wd=/"]).args(command);
+        enter.args(["--wd=/"]).args(command);
         enter.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
         said(enter.env("DEBIAN_FRONTEND", "noninteractive"))
     }
