@@ -126,7 +126,7 @@ fn scrape(criterion: &mut Criterion) {
         for (name, format) in [("text", PageFormat::Text), ("openmetrics", open_metrics)] {
             group.bench_with_input(BenchmarkId::new(name, series), &report, |bencher, report| {
                 let process = ProcessUse::default();
-                bencher.iter(|| black_box(encode(&site, Some(report), &[], process, format)));
+                bencher.iter(|| black_box(encode(&site, Some(report), &[], process, None, format)));
             });
         }
     }

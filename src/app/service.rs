@@ -12,8 +12,8 @@ use tokio::sync::{oneshot, watch};
 use crate::app::beginning::{Beginning, start_at};
 use crate::app::saved::SavedStateError;
 use crate::app::supervised::{self, Supervised};
-use crate::config::Config;
-use crate::export::{self, Hosts, Report, Served};
+use crate::config::{Config, ProblemList};
+use crate::export::{self, Hosts, Report, Served, Web};
 use crate::kafka::StartAt;
 
 /// Why an instance could not start, or ended by itself.
@@ -29,6 +29,9 @@ pub enum ServiceError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What says who may sign in is wrong.
+    #[error("{0}")]
+    Web(ProblemList),
     /// The system refused a thread or a runtime.
     #[error("cannot start a thread")]
     Thread(#[from] std::io::Error),
@@ -92,6 +95,8 @@ impl Service {
         start: StartAt,
         new: NewMeasures,
     ) -> Result<Service, ServiceError> {
+        let web = config.export.web_config.as_deref().map(Web::open).transpose();
+        let web = web.map_err(ServiceError::Web)?.map(Arc::new);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("http")
@@ -113,6 +118,7 @@ impl Service {
             reports: reports.clone(),
             loading: beginning.loading(),
             hosts: Hosts::new(address.ip(), &config.export.hosts),
+            web,
         };
         let http = runtime.spawn(export::serve(listener, served, async {
             // A dropped sender stops the server as well.

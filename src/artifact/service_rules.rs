@@ -7,6 +7,8 @@
 //! Selectors, aggregations and joins are asked of the [`Scope`], which keeps
 //! deployments apart that stand in one Prometheus.
 
+mod access;
+
 use super::Inputs;
 use super::expression::query;
 use super::rule::Rule;
@@ -43,6 +45,7 @@ pub(super) fn rules(inputs: &Inputs<'_>) -> Vec<Rule> {
         source(scope),
         topics(scope),
         state(scope),
+        access::rules(scope),
         ingest(scope),
         figures(scope),
     ]

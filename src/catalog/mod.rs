@@ -187,6 +187,12 @@ families! {
         "Measures of slices that are, or were, filled from the topics since this process started.";
     BACKFILL_RECORDS = Gauge "tidegauge_backfill_records" "records" ["state"], false,
         "Records for the filling of new declarations: `done` are read, `remaining` are not yet.";
+    WEB_CONFIG_UP_TO_DATE = Gauge "tidegauge_web_config_up_to_date" "" [], false,
+        "0 while the web configuration on the disk, or a file that it names, could not be taken up, so that an older one is in force; absent without one.";
+    CERTIFICATE_EXPIRES = Gauge "tidegauge_tls_certificate_expires_timestamp_seconds" "seconds" [], false,
+        "When the TLS certificate that this instance shows expires, or one that it was issued by; absent without TLS.";
+    REFUSED_CLIENTS = Counter "tidegauge_refused_clients_total" "" ["reason"], false,
+        "Requests and connections that were refused because their client did not sign in, by reason; absent without a web configuration.";
     SNAPSHOT_SECONDS = Gauge "tidegauge_snapshot_duration_seconds" "seconds" [], false,
         "How long the newest snapshot took to make.";
     START_TIME = Gauge "tidegauge_start_time_seconds" "seconds" [], false,

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::run::{OutOfTime, load_all};
 use super::{ConfigArg, Failure, print_line, say};
 
 pub(super) const EXAMPLES: &str = "\
@@ -9,7 +10,8 @@ Examples:
   tidegauge check --config tidegauge.toml
 
 Every mistake is said with file, line and column, and what to do about it. Nothing is
-connected to. What is allowed and yet unwise is a warning. Exit code 0 when there is no
+connected to. The web configuration that `[export] web_config` names is read with it, and
+an expired certificate in it is a mistake here, while `run` only warns of it. What is allowed and yet unwise is a warning. Exit code 0 when there is no
 mistake, else 2.";
 
 #[derive(Args)]
@@ -19,7 +21,7 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let config = super::run::load(&args.config)?;
+    let (config, warnings) = load_all(&args.config, OutOfTime::Refused)?;
     let faults = tidegauge::kafka::faults_of_properties(&config.kafka.properties);
     if !faults.is_empty() {
         let path = args.config.config.display();
@@ -28,7 +30,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
         });
         return Err(Failure::Refused(faults.collect::<Vec<_>>().join("\n")));
     }
-    for warning in &config.warnings {
+    for warning in &warnings {
         say(&format!("warning: {warning}"));
     }
     let declarations = &config.declarations;

@@ -4,6 +4,8 @@ mod check;
 mod decode;
 mod demo;
 mod generate;
+mod hash_password;
+mod health;
 mod logging;
 mod run;
 mod state;
@@ -55,6 +57,12 @@ enum Command {
     /// See it at work: an embedded broker, live campaigns, and a spike after 30 seconds.
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoArgs),
+    /// Ask a running instance on this machine whether it is well, for health checks.
+    #[command(after_help = health::EXAMPLES)]
+    Health(health::HealthArgs),
+    /// Make the hash of a password, or a token, for the web configuration.
+    #[command(after_help = hash_password::EXAMPLES)]
+    HashPassword(hash_password::HashPasswordArgs),
     /// Look at the saved state, write out its figures, or begin anew.
     #[command(after_help = state::EXAMPLES)]
     State(state::StateArgs),
@@ -90,6 +98,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Decode(args) => decode::decode(&args),
         Command::Generate(args) => generate::generate(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Health(args) => health::health(&args),
+        Command::HashPassword(args) => hash_password::hash_password(&args),
         Command::State(args) => state::state(&args),
     };
     match done {

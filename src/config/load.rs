@@ -9,8 +9,8 @@ use std::path::Path;
 
 use super::files::{Files, matches};
 use super::problem::ProblemList;
-use super::read::read;
-use super::spec::Config;
+use super::read::{read, read_export};
+use super::spec::{Config, ExportSpec};
 use super::world::World;
 
 /// Files on the disk.
@@ -96,11 +96,18 @@ pub fn parse(
 /// Reads a configuration from the disk, with this process' environment; the error is
 /// every problem of it.
 pub fn load(path: &Path) -> Result<Config, ProblemList> {
+    on_disk(|world| read(&path.to_string_lossy(), world))
+}
+
+/// Where the configuration at `path` on the disk is served, whatever else is wrong with it.
+pub fn load_export(path: &Path) -> Option<ExportSpec> {
+    on_disk(|world| read_export(&path.to_string_lossy(), world))
+}
+
+fn on_disk<T>(read: impl FnOnce(&World<'_>) -> T) -> T {
     let host = host();
     let environment = |name: &str| std::env::var(name).ok();
-    let world =
-        World { files: &Disk, environment: &environment, host: &host, processors: processors() };
-    read(&path.to_string_lossy(), &world)
+    read(&World { files: &Disk, environment: &environment, host: &host, processors: processors() })
 }
 
 fn host() -> String {

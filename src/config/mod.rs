@@ -34,9 +34,9 @@ pub use duration::parse_duration;
 pub use files::Files;
 pub use format::read_format;
 pub use formats::shipped_formats;
-pub use load::{Disk, load, parse};
+pub use load::{Disk, load, load_export, parse};
 pub use problem::{Place, Problem, ProblemList, Problems};
-pub use read::read;
+pub use read::{read, read_export};
 pub use secret::Secret;
 pub use spec::{
     Config, DeadLetterSpec, ExportSpec, KafkaSpec, LogFormat, LogSpec, STATE_VERSIONS, StateSpec,

@@ -143,6 +143,14 @@ impl ProblemList {
     }
 }
 
+impl From<Vec<Problem>> for ProblemList {
+    fn from(mut problems: Vec<Problem>) -> Self {
+        problems.sort();
+        problems.dedup();
+        ProblemList(problems)
+    }
+}
+
 impl From<Problems> for ProblemList {
     fn from(problems: Problems) -> Self {
         ProblemList(problems.into_sorted())

@@ -15,7 +15,7 @@ use super::measures::MeasureReader;
 use super::objectives::ObjectiveReader;
 use super::problem::{Place, ProblemList, Problems};
 use super::reader::{Context, Document, Table, shown};
-use super::spec::Config;
+use super::spec::{Config, ExportSpec};
 use super::world::World;
 use super::{did_you_mean, families, formats, kafka, service, slices, summary};
 use crate::event::Vocabulary;
@@ -39,6 +39,16 @@ pub fn read(path: &str, world: &World<'_>) -> Result<Config, ProblemList> {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(ProblemList::from(problems)),
     }
+}
+
+/// Where the configuration at `path` is served, as far as that can be read: what else is
+/// wrong with it is not looked at.
+pub fn read_export(path: &str, world: &World<'_>) -> Option<ExportSpec> {
+    let text = world.files.read(path).ok()?;
+    let problems = Problems::default();
+    let context = Context { problems: &problems, environment: world.environment };
+    let document = Document::parse(path, &text, &context);
+    Some(service::export(&mut document.table(), path))
 }
 
 /// A file as text, and whether it comes with the program.
@@ -167,7 +177,7 @@ fn assemble(
     let time = service::time(&mut root);
     let kafka = kafka::read(&mut root, world, path, &mappings.names(), time.stale_after);
     let formats = mappings.finish();
-    let export = service::export(&mut root);
+    let export = service::export(&mut root, path);
     let generate = Generate::gather(&mut root);
     let limits = service::limits(&mut root);
     let log = service::log(&mut root);

@@ -47,20 +47,24 @@ pub(super) fn instance(root: &mut Table<'_>, world: &World<'_>) -> String {
     if host.is_empty() { "tidegauge".to_owned() } else { host }
 }
 
-/// Reads `[export]`.
-pub(super) fn export(root: &mut Table<'_>) -> ExportSpec {
+/// Reads `[export]` of the configuration at `path`.
+pub(super) fn export(root: &mut Table<'_>, path: &str) -> ExportSpec {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 9184));
-    let mut spec = ExportSpec { listen, hosts: Vec::new() };
+    let mut spec = ExportSpec { listen, hosts: Vec::new(), web_config: None };
     let Some(mut table) = root.table("export") else { return spec };
+    if let Some(value) = table.optional("web_config") {
+        spec.web_config = value.name_text().map(|named| PathBuf::from(beside(path, &named)));
+    }
     if let Some(value) = table.optional("listen") {
         let text = value.text();
         match text.as_deref().map(str::parse) {
             Some(Ok(address)) => {
                 spec.listen = address;
-                if !address.ip().to_canonical().is_loopback() {
+                // With a web configuration it depends on that, see `export::check_web`.
+                if !address.ip().to_canonical().is_loopback() && spec.web_config.is_none() {
                     value.warn(
                         format!("whoever reaches {address} reads every figure: nobody is asked who they are"),
-                        "listen on 127.0.0.1 behind a proxy that asks, or let a firewall choose who reaches it",
+                        "let `web_config` name a file that asks them, or listen on 127.0.0.1 behind a proxy that does",
                     );
                 }
             }

@@ -169,6 +169,9 @@ pub struct ExportSpec {
     /// The names under which it may be asked for, beside its own on the loopback;
     /// default: none there, all elsewhere.
     pub hosts: Vec<String>,
+    /// The file that declares TLS and who may sign in; default: everybody may see
+    /// everything, without TLS.
+    pub web_config: Option<PathBuf>,
 }
 
 /// How logs look.

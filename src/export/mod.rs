@@ -1,4 +1,4 @@
-//! `/metrics`, health, and the status page.
+//! `/metrics`, health, and the status page; who may see them.
 //!
 //! In: a [`Report`] after each snapshot, over a watch channel, how far the [`Loading`]
 //! before the first is, and the [`Site`] that stays. Out: pages over HTTP. Kept: the newest report, its encoded pages, when
@@ -7,6 +7,7 @@
 //! metric name; those come from the snapshot and from [`crate::catalog`].
 
 mod format;
+mod health;
 mod loading;
 mod model;
 mod openmetrics;
@@ -16,8 +17,10 @@ mod report;
 mod serve;
 mod site;
 mod status;
+mod web;
 
 pub use format::{OpenMetricsVersion, PageFormat};
+pub use health::{Probe, ProbeAnswer, ProbeError};
 pub use loading::{LoadedShare, Loading};
 pub use pages::encode;
 pub use process::ProcessUse;
@@ -27,3 +30,6 @@ pub use report::{
 };
 pub use serve::{Hosts, Served, listen, serve};
 pub use site::Site;
+pub use web::{
+    Refusal, RefusalCounts, Web, WebCheck, WebReport, check_web, hash_password, new_token,
+};

@@ -9,6 +9,7 @@ use super::format::PageFormat;
 use super::model::{self, Source};
 use super::openmetrics;
 use super::process::ProcessUse;
+use super::web::WebReport;
 use super::{NotReady, Report, Site};
 
 /// Writes the page of `report` in `format`.
@@ -20,9 +21,10 @@ pub fn encode(
     report: Option<&Report>,
     not_ready: &[NotReady],
     process: ProcessUse,
+    web: Option<WebReport>,
     format: PageFormat,
 ) -> String {
-    let source = Source { site, report, not_ready, process };
+    let source = Source { site, report, not_ready, process, web };
     let mut page = String::new();
     match format {
         PageFormat::Text => {
@@ -52,6 +54,7 @@ pub(super) struct PageCache {
 struct CachedPage {
     report: Option<Arc<Report>>,
     not_ready: Vec<NotReady>,
+    web: Option<WebReport>,
     page: Bytes,
 }
 
@@ -64,6 +67,7 @@ impl PageCache {
         site: &Site,
         report: Option<Arc<Report>>,
         not_ready: Vec<NotReady>,
+        web: Option<WebReport>,
         format: PageFormat,
     ) -> Bytes {
         let slot = match format {
@@ -76,12 +80,13 @@ impl PageCache {
             && report.is_some()
             && same(&cached.report, &report)
             && cached.not_ready == not_ready
+            && cached.web == web
         {
             return cached.page.clone();
         }
         let process = ProcessUse::now();
-        let page = Bytes::from(encode(site, report.as_deref(), &not_ready, process, format));
-        *slot = Some(CachedPage { report, not_ready, page: page.clone() });
+        let page = Bytes::from(encode(site, report.as_deref(), &not_ready, process, web, format));
+        *slot = Some(CachedPage { report, not_ready, web, page: page.clone() });
         page
     }
 }

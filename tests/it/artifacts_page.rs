@@ -6,7 +6,7 @@ use tidegauge::admit::{Ledger, RecentLedger};
 use tidegauge::event::{Decimal, EventTime, Span};
 use tidegauge::export::{
     BackfillReport, DeadLetterReport, DuplicatesReport, NotReady, PageFormat, PartitionReport,
-    ProcessUse, Report, Site, StateReport, TopicReport, encode,
+    ProcessUse, Report, Site, StateReport, TopicReport, WebReport, encode,
 };
 use tidegauge::kpi::{
     Declarations, KpiFigure, KpiSnapshot, Quantity, SeriesSnapshot, SliceIndex, SliceSnapshot,
@@ -70,7 +70,12 @@ pub(crate) fn page(
         }),
     };
     let process = ProcessUse { resident_bytes: Some(50_000_000), cpu_seconds: Some(12.5) };
-    encode(&site, Some(&report), &not_ready, process, PageFormat::Text)
+    let web = WebReport {
+        up_to_date: true,
+        expires: Some(now + Span::from_secs(60 * 86_400)),
+        refused: Default::default(),
+    };
+    encode(&site, Some(&report), &not_ready, process, Some(web), PageFormat::Text)
 }
 
 /// The values of a slice's fields: the campaigns in the first, `eu` beside.

@@ -54,7 +54,9 @@ format = "sendgrid"
 #[test]
 fn help_teaches_and_names_every_command() {
     check(&["--help"], "", 0, &["run", "check", "decode", "generate", "demo", "Exit codes"], &[]);
-    for command in ["run", "check", "decode", "generate", "demo", "state"] {
+    for command in
+        ["run", "check", "decode", "generate", "demo", "health", "hash-password", "state"]
+    {
         check(&[command, "--help"], "", 0, &["Examples:"], &[]);
     }
 }

@@ -32,6 +32,7 @@ mod recount_model;
 mod recount_reduce;
 mod scenarios;
 mod service;
+mod sign_in;
 mod spike;
 mod start;
 mod state_cli;

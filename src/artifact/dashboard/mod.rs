@@ -5,6 +5,7 @@
 //! the job, the instance, the window, the slice's values and the labels that are kept.
 //! Figures are those of ready instances, merged, so that replicas draw one line.
 
+mod access;
 mod board;
 mod chosen;
 mod overview;

@@ -1,6 +1,7 @@
 //! The health of the pipeline: is it fresh, what becomes of what comes in, and what
 //! it costs.
 
+use super::access;
 use super::board::Board;
 use super::chosen::Chosen;
 use super::panel::{Panel, Shape};
@@ -19,6 +20,7 @@ pub(super) fn board(chosen: Chosen<'_>) -> Board<'_> {
     state(&mut board, chosen);
     duplicates(&mut board, chosen);
     figures(&mut board, chosen);
+    access::section(&mut board, chosen);
     process(&mut board, chosen);
     board
 }

@@ -10,6 +10,7 @@ mod figures;
 mod objectives;
 mod pipeline;
 mod state;
+mod web;
 
 use std::borrow::Cow;
 
@@ -17,7 +18,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 
 use crate::catalog::{self, Kind};
 use crate::export::process::ProcessUse;
-use crate::export::{NotReady, Report, Site};
+use crate::export::{NotReady, Report, Site, WebReport};
 
 /// One family with its samples, and what the text format has no place for.
 pub(super) struct Family {
@@ -36,6 +37,8 @@ pub(super) struct Source<'a> {
     /// Why the instance is not ready, as of now.
     pub(super) not_ready: &'a [NotReady],
     pub(super) process: ProcessUse,
+    /// `None` without a web configuration.
+    pub(super) web: Option<WebReport>,
 }
 
 /// Hands every family that has samples to `sink`, in a stable order.
@@ -46,6 +49,7 @@ pub(super) fn visit(source: Source<'_>, sink: &mut dyn FnMut(Family)) {
         }
     };
     pipeline::visit(source, &mut give);
+    web::visit(source.web, &mut give);
     state::visit(source, &mut give);
     objectives::visit(source, &mut give);
     figures::visit(source, &mut give);

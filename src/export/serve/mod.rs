@@ -5,34 +5,28 @@
 //! an alert depends on needs timeouts and a bound on connections, which
 //! `axum::serve` does not have.
 
+mod connection;
 mod hosts;
 mod places;
 mod progress;
 mod routes;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::web::Web;
 use super::{Loading, Report, Site};
+use connection::{CLOSING, Host};
 pub use hosts::Hosts;
 use places::{Place, Places};
-use progress::{Answer, Watched};
 use routes::Pages;
 
 /// Connections that wait to be let in.
@@ -40,13 +34,6 @@ const BACKLOG: u32 = 1_024;
 /// Bytes of an answer that the kernel keeps for one client, which doubles them; by itself
 /// it would keep megabytes for each that reads nothing.
 const SEND_BUFFER: u32 = 256 * 1024;
-/// How often a connection is looked at, whether it has had its time.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long open requests may take once their connection is to close.
-const CLOSING: Duration = Duration::from_secs(3);
-/// Bound on a request's head, in bytes.
-const HEAD_LIMIT: usize = 32 * 1024;
-
 /// What is served, and to whom.
 pub struct Served {
     /// What stays the same.
@@ -57,6 +44,8 @@ pub struct Served {
     pub loading: Arc<Loading>,
     /// The names under which it may be asked for.
     pub hosts: Hosts,
+    /// TLS and signing in; `None` where everybody may see everything.
+    pub web: Option<Arc<Web>>,
 }
 
 /// Listens on an address: connections are taken from here on, and answered with
@@ -83,11 +72,15 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     listener.local_addr()?;
-    let Served { site, reports, loading, hosts } = served;
-    let pages = Arc::new(Pages::new(site, loading));
-    let follower = tokio::spawn(follow(reports, Arc::clone(&pages)));
-    let router = routes::router(pages, hosts);
+    let Served { site, reports, loading, hosts, web } = served;
+    let pages = Arc::new(Pages::new(site, loading, web.clone()));
+    let mut followers = JoinSet::new();
+    followers.spawn(follow(reports, Arc::clone(&pages)));
+    if let Some(web) = &web {
+        followers.spawn(Arc::clone(web).follow());
+    }
     let (close, closing) = watch::channel(());
+    let host = Host { router: routes::router(pages, hosts, web.clone()), web, closing };
     let places = Arc::new(Places::default());
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
@@ -98,8 +91,8 @@ pub async fn serve(
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
-                connections.spawn(connection(stream, place, router.clone(), closing.clone()));
+            Ok((stream, peer, place)) => {
+                connections.spawn(host.clone().receive(stream, peer, place));
             }
             Err(error) => {
                 // Out of file descriptors, or a client that left at once: both pass.
@@ -112,51 +105,16 @@ pub async fn serve(
     drop(close);
     let drained = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(CLOSING + Duration::from_secs(1), drained).await;
-    follower.abort();
+    followers.shutdown().await;
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Places>) -> io::Result<(TcpStream, Place)> {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Places>,
+) -> io::Result<(TcpStream, SocketAddr, Place)> {
     let (stream, peer) = listener.accept().await?;
-    Ok((stream, places.take(peer.ip()).await))
-}
-
-/// Serves one connection until either side has enough of it; what a client did wrong
-/// on it is no concern of the operator.
-async fn connection(
-    stream: TcpStream,
-    place: Place,
-    router: Router,
-    mut closing: watch::Receiver<()>,
-) {
-    let progress = &place.progress;
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(|request: Request<Incoming>| {
-        progress.asked();
-        let answer = router.call(request);
-        async move {
-            let answer = answer.await?;
-            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, Arc::clone(progress))))
-        }
-    });
-    let connection = http1::Builder::new()
-        .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(Watched::new(stream, Arc::clone(progress))), service);
-    tokio::pin!(connection);
-    loop {
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            () = place.leave.notified() => return,
-            _ = closing.changed() => break,
-            () = sleep(LOOK) => {
-                if progress.is_overdue() {
-                    return;
-                }
-            }
-        }
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(CLOSING, connection).await;
+    Ok((stream, peer, places.take(peer.ip()).await))
 }
 
 /// Takes in every report, until the engine is gone.

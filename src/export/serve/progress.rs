@@ -78,10 +78,16 @@ impl Progress {
         self.state().made = true;
     }
 
+    /// TLS is agreed upon.
+    pub(super) fn secured(&self) {
+        self.state().since = Instant::now();
+    }
+
     fn written(&self) {
         let mut state = self.state();
-        state.since = Instant::now();
-        if state.waits == Waits::ForReader {
+        // TLS answers a client that asks for new keys, which achieves nothing.
+        if matches!(state.waits, Waits::ForAnswer | Waits::ForReader) {
+            state.since = Instant::now();
             state.waits = Waits::ForAnswer;
         }
     }

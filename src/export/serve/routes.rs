@@ -4,21 +4,23 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use super::Hosts;
+use super::connection::Client;
 use crate::export::format::PageFormat;
 use crate::export::loading::{self, LoadedShare, Loading};
 use crate::export::pages::PageCache;
 use crate::export::status::{self, History, Status};
+use crate::export::web::{Refusal, SignIn, Web};
 use crate::export::{NotReady, Report, Site};
 
 /// The engine publishes every second; after this long without a report it is
@@ -49,10 +51,16 @@ No such page. There are:
 /api/status.html  the part of the status page that changes
 ";
 
+const SIGN_IN: &str = "\
+This server asks who you are: sign in with a name and a password, a token, or a
+certificate, as its web configuration declares. /healthz and /readyz answer everybody.
+";
+
 /// What the routes share.
 pub(super) struct Pages {
     site: Arc<Site>,
     loading: Arc<Loading>,
+    web: Option<Arc<Web>>,
     newest: Mutex<Newest>,
     history: Mutex<History>,
     cache: PageCache,
@@ -65,11 +73,12 @@ struct Newest {
 }
 
 impl Pages {
-    pub(super) fn new(site: Arc<Site>, loading: Arc<Loading>) -> Self {
+    pub(super) fn new(site: Arc<Site>, loading: Arc<Loading>, web: Option<Arc<Web>>) -> Self {
         let newest = Newest { report: None, since: Instant::now() };
         Pages {
             site,
             loading,
+            web,
             newest: Mutex::new(newest),
             history: Mutex::default(),
             cache: PageCache::default(),
@@ -127,7 +136,8 @@ struct Now {
 }
 
 /// The router over all paths, for requests that come to one of `hosts`.
-pub(super) fn router(pages: Arc<Pages>, hosts: Hosts) -> Router {
+pub(super) fn router(pages: Arc<Pages>, hosts: Hosts, web: Option<Arc<Web>>) -> Router {
+    let hosts = Arc::new(hosts);
     // A page is compressed anew for each scrape, and the best level takes several
     // times as long for a few per cent.
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
@@ -141,17 +151,84 @@ pub(super) fn router(pages: Arc<Pages>, hosts: Hosts) -> Router {
         .fallback(not_found)
         .layer(compression)
         .with_state(pages)
-        .layer(from_fn_with_state(Arc::new(hosts), guard))
+        .layer(from_fn_with_state(web.clone(), admit))
+        .layer(from_fn_with_state((hosts, web), guard))
+}
+
+/// Whether a request is of somebody who may see everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sees {
+    Everything,
+    /// Whether the instance is well, and no more.
+    Health,
+}
+
+/// Lets requests in whose client has signed in, where that is asked for, and probes, which
+/// have no password.
+async fn admit(
+    State(web): State<Option<Arc<Web>>>,
+    Extension(client): Extension<Client>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(web) = web else {
+        request.extensions_mut().insert(Sees::Everything);
+        return next.run(request).await;
+    };
+    let probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+    // A probe that brings a password is a guess like any other.
+    let limited = !probe || request.headers().contains_key(header::AUTHORIZATION);
+    if limited && let Err(wait) = web.allow() {
+        web.refuse(Refusal::RateLimited, client.peer);
+        let mut response = respond(StatusCode::TOO_MANY_REQUESTS, TEXT, "too many requests\n");
+        let seconds = HeaderValue::from(wait.as_secs() + 1);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        return response;
+    }
+    let sees = match web.sign_in(request.headers(), client.certificate).await {
+        SignIn::NotAsked | SignIn::Done => Sees::Everything,
+        SignIn::Refused(Refusal::NoCredentials) if probe => Sees::Health,
+        SignIn::Refused(refusal) => {
+            web.refuse(refusal, client.peer);
+            if !probe {
+                return unauthorized(&web);
+            }
+            Sees::Health
+        }
+    };
+    request.extensions_mut().insert(sees);
+    next.run(request).await
+}
+
+fn unauthorized(web: &Web) -> Response {
+    let challenges = web.challenges();
+    // A certificate alone is nothing that HTTP could ask for.
+    let status = match challenges.is_empty() {
+        true => StatusCode::FORBIDDEN,
+        false => StatusCode::UNAUTHORIZED,
+    };
+    let mut response = respond(status, TEXT, SIGN_IN);
+    for challenge in challenges {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 /// Refuses what was meant for somebody else, and sees to it that no browser makes more
 /// of an answer than it is.
-async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
+async fn guard(
+    State((hosts, web)): State<(Arc<Hosts>, Option<Arc<Web>>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = match hosts.admit(&request) {
         true => next.run(request).await,
         false => respond(StatusCode::MISDIRECTED_REQUEST, TEXT, MISDIRECTED),
     };
     let headers = response.headers_mut();
+    for (name, value) in web.iter().flat_map(|web| web.headers()) {
+        headers.entry(name).or_insert(value);
+    }
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -181,7 +258,8 @@ async fn metrics(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
     // to answer health checks.
     let page = tokio::task::spawn_blocking(move || {
         let Now { report, not_ready, .. } = pages.now();
-        pages.cache.get(&pages.site, report, not_ready, format)
+        let web = pages.web.as_ref().map(|web| web.report());
+        pages.cache.get(&pages.site, report, not_ready, web, format)
     });
     match page.await {
         Ok(page) => respond(StatusCode::OK, format.content_type(), page),
@@ -196,17 +274,27 @@ async fn healthz() -> Response {
     respond(StatusCode::OK, TEXT, "alive\n")
 }
 
-async fn readyz(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response {
+async fn readyz(
+    State(pages): State<Arc<Pages>>,
+    Extension(sees): Extension<Sees>,
+    headers: HeaderMap,
+) -> Response {
     let Now { report, not_ready: reasons, loading, .. } = pages.now();
     let says = |reason: &NotReady| loading::says(*reason, loading);
     let detail = |reason: &NotReady| report.as_ref().and_then(|report| report.detail(*reason));
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let all = sees == Sees::Everything;
     if accept(&headers).contains("application/json") {
         let listed: Vec<_> = reasons
             .iter()
             .map(|reason| {
-                let (name, says) = (reason.name(), says(reason));
-                serde_json::json!({ "reason": name, "says": says, "detail": detail(reason) })
+                let name = reason.name();
+                match all {
+                    false => serde_json::json!({ "reason": name }),
+                    true => serde_json::json!(
+                        { "reason": name, "says": says(reason), "detail": detail(reason) }
+                    ),
+                }
             })
             .collect();
         let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": listed });
@@ -216,6 +304,9 @@ async fn readyz(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Response
         return respond(status, TEXT, "ready\n");
     }
     let line = |reason: &NotReady| {
+        if !all {
+            return format!("{}\n", reason.name());
+        }
         let detail = detail(reason).map_or_else(String::new, |detail| format!(": {detail}"));
         format!("{}: {}{detail}\n", reason.name(), says(reason))
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidegauge::export::{Hosts, Loading, NotReady, Report, Served, listen, serve};
+use tidegauge::export::{Hosts, Loading, NotReady, Report, Served, Web, listen, serve};
 use tokio::sync::{oneshot, watch};
 
 use super::fixture;
@@ -27,6 +27,17 @@ impl Server {
 
     /// A server of an instance that loads its saved state.
     pub(super) fn start_loading(report: Option<Report>, loading: Arc<Loading>) -> Self {
+        let server = Self::launch(report, loading, None);
+        server.settle();
+        server
+    }
+
+    /// One with a web configuration; what it shows is not waited for.
+    pub(super) fn start_web(report: Option<Report>, web: Web) -> Self {
+        Self::launch(report, Arc::default(), Some(Arc::new(web)))
+    }
+
+    fn launch(report: Option<Report>, loading: Arc<Loading>, web: Option<Arc<Web>>) -> Self {
         let (reports, receiver) = watch::channel(report.map(Arc::new));
         let (stop, stopped) = oneshot::channel();
         let (tell, address) = std::sync::mpsc::channel();
@@ -44,6 +55,7 @@ impl Server {
                     reports: receiver,
                     loading,
                     hosts: Hosts::new(address.ip(), &[]),
+                    web,
                 };
                 let shutdown = async {
                     let _ = stopped.await;
@@ -52,9 +64,7 @@ impl Server {
             })
         });
         let address = address.recv().expect("the server listens");
-        let server = Server { address, reports, stop: Some(stop), thread: Some(thread) };
-        server.settle();
-        server
+        Server { address, reports, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -4,4 +4,7 @@ mod crowd;
 mod fixture;
 mod http;
 mod pages;
+mod secure;
+mod sign_in;
 mod status;
+mod web_file;

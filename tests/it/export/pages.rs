@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::{env, fs};
 
-use tidegauge::export::{OpenMetricsVersion, PageFormat, ProcessUse, Report, encode};
+use tidegauge::event::EventTime;
+use tidegauge::export::{OpenMetricsVersion, PageFormat, ProcessUse, Report, WebReport, encode};
 use tidegauge::kpi::Quantity;
 
 use super::fixture;
@@ -16,9 +17,15 @@ const OPEN_METRICS: PageFormat = PageFormat::OpenMetrics(OpenMetricsVersion::One
 const PROCESS: ProcessUse =
     ProcessUse { resident_bytes: Some(73_400_320), cpu_seconds: Some(12.5) };
 
+const WEB: WebReport = WebReport {
+    up_to_date: true,
+    expires: Some(EventTime::from_secs(1_783_000_000)),
+    refused: [3, 0, 2, 0, 0, 1, 0, 0],
+};
+
 fn page(report: Option<&Report>, format: PageFormat) -> String {
     let not_ready = report.map_or(&[][..], |report| &report.not_ready);
-    encode(&fixture::site(), report, not_ready, PROCESS, format)
+    encode(&fixture::site(), report, not_ready, PROCESS, Some(WEB), format)
 }
 
 fn root(path: &str) -> PathBuf {

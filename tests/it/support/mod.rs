@@ -4,6 +4,7 @@
 //! is ended by its own handle.
 
 pub(crate) mod alertmanager;
+pub(crate) mod certificates;
 pub(crate) mod clock;
 pub(crate) mod dashboards;
 pub(crate) mod http;

@@ -62,6 +62,8 @@ pub(crate) struct PrometheusSpec<'a> {
     pub(crate) alertmanager: Option<&'a str>,
     /// Instead of the deployed five seconds, for scraping and evaluating.
     pub(crate) interval: Option<&'a str>,
+    /// Instead of the deployed job: its text, and the folder of the files that it names.
+    pub(crate) job: Option<(&'a str, &'a Path)>,
 }
 
 /// A running Prometheus; it ends when this is dropped.
@@ -86,6 +88,12 @@ impl PrometheusServer {
                 .replace("scrape_timeout: 4s", &format!("scrape_timeout: {interval}"))
                 .replace("evaluation_interval: 5s", &format!("evaluation_interval: {interval}"));
             fs::write(&file, text).expect("prometheus.yml can be written");
+        }
+        if let Some((job, files)) = spec.job {
+            let text = fs::read_to_string(&file).expect("prometheus.yml");
+            let (before, _) = text.split_once("scrape_configs:\n").expect("jobs");
+            fs::write(&file, format!("{before}scrape_configs:\n{job}")).expect("it can be written");
+            copy(files, &config);
         }
         write_targets(&config.join("targets/tidegauge.yml"), spec.targets, spec.environments);
         let alertmanagers: Vec<String> = spec

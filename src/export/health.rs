@@ -1,0 +1,284 @@
+//! Asking an instance on the same machine how it is, as health checks of containers do.
+//!
+//! In: where it listens, and its web configuration. Out: status and text of its answer.
+//! Over TLS it takes exactly the certificate that the web configuration names: the name in
+//! it is one of the network, and the address that is asked one of the machine.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct,
+    Error, SignatureScheme, StreamOwned,
+};
+
+use super::web::{self, Reach};
+use crate::config::{Problem, ProblemList};
+
+/// No answer to a probe is longer.
+const LONGEST: u64 = 64 * 1024;
+
+/// A question to an instance on this machine.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// Where it listens; every address of the machine stands for the loopback.
+    pub listen: SocketAddr,
+    /// Its web configuration.
+    pub web_config: Option<PathBuf>,
+    /// `/healthz` or `/readyz`.
+    pub path: &'static str,
+    /// How long all of it may take.
+    pub limit: Duration,
+    /// A certificate to show and its key, in PEM files.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// What an instance answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeAnswer {
+    /// The status of HTTP.
+    pub status: u16,
+    /// The text, on one line.
+    pub text: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The web configuration is wrong.
+    #[error("{}", on_one_line(.0))]
+    Web(ProblemList),
+    /// The certificate to show cannot be read.
+    #[error("`{}` cannot be used: {why}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It listens on a port that the system has chosen.
+    #[error("`[export] listen` leaves the port to the system, so that nobody knows where to ask")]
+    NoPort,
+    /// Every client has to show a certificate.
+    #[error(
+        "the instance demands a certificate of every client: name one with --client-cert and --client-key"
+    )]
+    CertificateDemanded,
+    /// It is not there, or says nothing that is understood.
+    #[error("no answer from {address}: {why}")]
+    NoAnswer {
+        /// Where it was asked.
+        address: SocketAddr,
+        /// What is known of the reason.
+        why: String,
+    },
+}
+
+fn on_one_line(problems: &ProblemList) -> String {
+    problems.as_slice().iter().map(Problem::one_line).collect::<Vec<_>>().join("; ")
+}
+
+impl Probe {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// There is none in time, or it cannot be asked.
+    pub fn ask(&self) -> Result<ProbeAnswer, ProbeError> {
+        if self.listen.port() == 0 {
+            return Err(ProbeError::NoPort);
+        }
+        let deadline = Instant::now() + self.limit;
+        let address = SocketAddr::new(reachable(self.listen.ip()), self.listen.port());
+        let reach = self.web_config.as_deref().map(web::reach).transpose();
+        let tls = match reach.map_err(ProbeError::Web)?.flatten() {
+            Some(reach) => Some(self.tls(reach)?),
+            None => None,
+        };
+        let answer = exchange(address, tls, self.path, deadline);
+        answer.map_err(|error| ProbeError::NoAnswer { address, why: cause(&error) })
+    }
+
+    fn tls(&self, reach: Reach) -> Result<ClientConfig, ProbeError> {
+        let provider = Arc::new(ring::default_provider());
+        let broken =
+            |error: Error| ProbeError::NoAnswer { address: self.listen, why: error.to_string() };
+        let verifier = Exactly { certificate: reach.certificate, provider: Arc::clone(&provider) };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(broken)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let Some((certificate, key)) = &self.certificate else {
+            return match reach.certificate_demanded {
+                true => Err(ProbeError::CertificateDemanded),
+                false => Ok(builder.with_no_client_auth()),
+            };
+        };
+        let unusable = |path: &Path, why: &str| ProbeError::Certificate {
+            path: path.to_owned(),
+            why: why.to_owned(),
+        };
+        let chain = CertificateDer::pem_file_iter(certificate)
+            .and_then(|chain| chain.collect::<Result<Vec<_>, _>>())
+            .map_err(|_| {
+                unusable(certificate, "there is no certificate in it, or it cannot be read")
+            })?;
+        let private = PrivateKeyDer::from_pem_file(key)
+            .map_err(|_| unusable(key, "there is no private key in it, or it cannot be read"))?;
+        builder
+            .with_client_auth_cert(chain, private)
+            .map_err(|error| unusable(key, &error.to_string()))
+    }
+}
+
+/// Where an instance on this machine that listens at `listen` can be reached.
+fn reachable(listen: IpAddr) -> IpAddr {
+    match listen {
+        IpAddr::V4(of) if of.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(of) if of.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        of => of,
+    }
+}
+
+fn exchange(
+    address: SocketAddr,
+    tls: Option<ClientConfig>,
+    path: &str,
+    deadline: Instant,
+) -> io::Result<ProbeAnswer> {
+    let stream = TcpStream::connect_timeout(&address, left(deadline)?)?;
+    let mut stream = Timed { stream, deadline };
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let answer = match tls {
+        None => ask_over(&mut stream, &head)?,
+        Some(config) => {
+            let name = ServerName::IpAddress(address.ip().into());
+            let connection =
+                ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+            ask_over(&mut StreamOwned::new(connection, stream), &head)?
+        }
+    };
+    parse(&answer).ok_or_else(|| io::Error::other("what came is no answer of HTTP"))
+}
+
+fn ask_over(stream: &mut (impl Read + Write), head: &str) -> io::Result<Vec<u8>> {
+    stream.write_all(head.as_bytes())?;
+    stream.flush()?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST).read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+fn parse(answer: &[u8]) -> Option<ProbeAnswer> {
+    let answer = String::from_utf8_lossy(answer);
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.strip_prefix("HTTP/1.1 ")?.split(' ').next()?.parse().ok()?;
+    let lines = body.lines().map(str::trim).filter(|line| !line.is_empty());
+    Some(ProbeAnswer { status, text: lines.collect::<Vec<_>>().join("; ") })
+}
+
+/// What is wrong, as far as it can be told, in words for an operator.
+fn cause(error: &io::Error) -> String {
+    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+        return "it took too long".to_owned();
+    }
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+            "it shows another certificate than its web configuration names: has it taken up the newest?".to_owned()
+        }
+        Some(Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::AccessDenied,
+        )) => "it does not accept the certificate that was shown; its log has the reason".to_owned(),
+        Some(Error::InvalidMessage(_)) => {
+            "it does not speak TLS: was it started before its web configuration had `tls_server_config`?".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+/// A socket of which all reads and writes together have a deadline.
+struct Timed {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// Takes one certificate and no other; that its key is there is proved as ever.
+#[derive(Debug)]
+struct Exactly {
+    certificate: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Exactly {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match *end_entity == self.certificate {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
