@@ -9,6 +9,7 @@
 //! partitions of its topics. Nothing here looks into a record, and nothing is
 //! skipped without an event that says so. `rdkafka` is named in this module only.
 
+mod access;
 mod batch;
 mod bootstrap;
 mod client;
@@ -18,17 +19,22 @@ mod discovery;
 mod ends;
 mod events;
 mod gaps;
+mod handshake;
 mod lookup;
 mod mock;
 mod peek;
 mod queue;
 mod reading;
+mod refusal;
 mod settings;
 mod shared;
+mod silence;
 mod source;
+mod token;
 mod topic_id;
 mod truncate;
 
+pub use access::Access;
 pub use batch::{Position, RecordBatch, Records};
 pub use client::faults_of_properties;
 pub use dead_letters::{DeadLetter, DeadLetterSettings, DeadLetterState, DeadLetters, Stopped};

@@ -13,8 +13,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rdkafka::error::KafkaResult;
 
 use super::SourceSettings;
-use super::client::{Refusal, explain, refusal};
+use super::access::Access;
 use super::events::{Folded, Gap, PartitionStart, SourceEvent};
+use super::refusal::{Refusal, explain, refusal};
+use super::silence;
 use crate::event::EventTime;
 
 /// Trouble that lasts is said again after this time.
@@ -86,6 +88,7 @@ pub(super) struct Ends {
 /// What the threads of one source share.
 pub(super) struct Shared {
     group_id: String,
+    access: Access,
     properties: BTreeMap<String, String>,
     stop: AtomicBool,
     abandon: AtomicBool,
@@ -114,8 +117,11 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct Brokers {
     up: Option<bool>,
+    /// What librdkafka said last.
     trouble: String,
     said: Option<Instant>,
+    /// What was said, if the cause was known.
+    why: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -136,6 +142,7 @@ impl Shared {
         let (wake, woken) = bounded(1);
         let shared = Shared {
             group_id: settings.group_id.clone(),
+            access: settings.access.clone(),
             properties: settings.properties.clone(),
             stop: AtomicBool::new(false),
             abandon: AtomicBool::new(false),
@@ -216,6 +223,11 @@ impl Shared {
         lock(&self.brokers).trouble = reason.to_owned();
     }
 
+    /// Whether there is no good token to sign in with, where one is needed.
+    pub(super) fn has_no_token(&self) -> bool {
+        self.access.trouble().is_some()
+    }
+
     pub(super) fn brokers_answer(&self) {
         let mut brokers = lock(&self.brokers);
         if brokers.up != Some(true) {
@@ -223,27 +235,50 @@ impl Shared {
                 tracing::info!("a broker answers again");
             }
             *brokers = Brokers { up: Some(true), ..Brokers::default() };
-            self.note(Note::Say(SourceEvent::Brokers { up: true }));
+            self.note(Note::Say(SourceEvent::Brokers { up: true, why: None }));
         }
     }
 
+    /// May look at a broker, and take seconds.
     pub(super) fn brokers_silent(&self, error: &str) {
-        let mut brokers = lock(&self.brokers);
-        if brokers.up != Some(false) {
-            brokers.up = Some(false);
-            brokers.said = None;
-            self.note(Note::Say(SourceEvent::Brokers { up: false }));
+        let (is_new, is_due, trouble) = {
+            let mut brokers = lock(&self.brokers);
+            let is_new = brokers.up != Some(false);
+            if is_new {
+                *brokers = Brokers {
+                    up: Some(false),
+                    trouble: brokers.trouble.clone(),
+                    ..Brokers::default()
+                };
+            }
+            let is_due = brokers.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN);
+            let is_due = is_due
+                || brokers.why.is_none() && (!brokers.trouble.is_empty() || self.has_no_token());
+            (is_new, is_due, brokers.trouble.clone())
+        };
+        if is_new {
+            self.note(Note::Say(SourceEvent::Brokers { up: false, why: None }));
         }
-        if brokers.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
-            brokers.said = Some(Instant::now());
-            let detail = if brokers.trouble.is_empty() { error } else { &brokers.trouble };
-            tracing::warn!("no broker answers, and is tried again until one does: {detail}");
+        if !is_due {
+            return;
+        }
+        // Not under the lock: the reading thread takes it.
+        let is_known = !trouble.is_empty() || self.has_no_token();
+        let why = is_known.then(|| silence::explain(&self.access, &self.properties, &trouble));
+        let detail = why.as_deref().unwrap_or(error);
+        tracing::warn!("no broker answers, and is tried again until one does: {detail}");
+        let mut brokers = lock(&self.brokers);
+        brokers.said = Some(Instant::now());
+        if why.is_some() && brokers.why != why {
+            brokers.why.clone_from(&why);
+            self.note(Note::Say(SourceEvent::Brokers { up: false, why }));
         }
     }
 
     pub(super) fn fatal(&self, refusal: Refusal, topic: Option<&str>, reason: &str) {
         if !self.fatal_said.swap(true, Ordering::Relaxed) {
-            let text = explain(refusal, topic, &self.group_id, &self.properties, reason);
+            let text =
+                explain(refusal, topic, &self.group_id, &self.access, &self.properties, reason);
             tracing::error!("{text}");
             self.note(Note::Say(SourceEvent::Fatal(text)));
         }

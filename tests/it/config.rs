@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tidegauge::config::{self, Config, Disk, ProblemList, World};
+use tidegauge::event::EventTime;
 
 fn environment(name: &str) -> Option<String> {
     match name {
@@ -18,15 +19,19 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
+fn world(files: &dyn config::Files) -> World<'_> {
+    let now = EventTime::from_secs(1_796_000_000);
+    World { files, environment: &environment, host: "test-host", processors: 4, now }
+}
+
 fn read(path: &str) -> Result<Config, ProblemList> {
-    let world = World { files: &Disk, environment: &environment, host: "test-host", processors: 4 };
+    let world = world(&Disk);
     config::read(path, &world)
 }
 
 fn read_text(text: &str) -> Result<Config, ProblemList> {
     let files = BTreeMap::from([("t.toml".to_owned(), text.to_owned())]);
-    let world =
-        World { files: &files, environment: &environment, host: "test-host", processors: 4 };
+    let world = world(&files);
     config::read("t.toml", &world)
 }
 
