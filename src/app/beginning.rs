@@ -205,7 +205,7 @@ pub(super) fn hash_key(config: &Config) -> HashKey {
 }
 
 /// The declared topics, in their order.
-fn patterns(config: &Config) -> Result<Vec<TopicPattern>, ServiceError> {
+pub(super) fn patterns(config: &Config) -> Result<Vec<TopicPattern>, ServiceError> {
     let parse = |name: &str| {
         TopicPattern::parse(name)
             .map_err(|error| ServiceError::Kafka(format!("the topic `{name}`: {error}")))
@@ -238,7 +238,7 @@ pub(super) fn start_at(config: &Config) -> StartAt {
     StartAt::Back(reach)
 }
 
-fn source_settings(
+pub(super) fn source_settings(
     config: &Config,
     access: Access,
     topics: Vec<TopicPattern>,

@@ -60,6 +60,11 @@ impl Access {
         self.0.tokens.get().and_then(Tokens::trouble)
     }
 
+    /// Whether the token of the clients has ended, or will any moment.
+    pub(super) fn is_between_tokens(&self) -> bool {
+        self.0.tokens.get().is_some_and(Tokens::is_ending)
+    }
+
     pub(super) fn tokens(&self) -> Option<&Tokens> {
         match &self.0.sign_in {
             Some(SignInSpec::Token(spec)) => {

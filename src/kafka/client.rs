@@ -22,6 +22,7 @@ use super::refusal::{Refusal, refusal};
 use super::shared::{Shared, lock};
 use super::token::Admitted;
 use super::topic_id::NO_ID;
+use crate::config::KafkaSpec;
 
 pub(super) type Consumer = Admitted<BaseConsumer<Context>>;
 
@@ -42,6 +43,15 @@ pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(Strin
         }
     };
     properties.iter().filter_map(refused).collect()
+}
+
+/// What librdkafka says, without a broker, against what is declared as a whole, such as a
+/// key that is not of its certificate; `None` where nothing.
+pub fn fault_of(spec: &KafkaSpec) -> Option<String> {
+    let mut config = base_config("", &spec.properties, &Access::new(spec));
+    // Without brokers nothing is connected to.
+    config.remove("bootstrap.servers");
+    config.create::<BaseConsumer>().err().map(|error| error.to_string())
 }
 
 /// Settings that every client has: before what the user passes through, and, where it is
@@ -290,8 +300,7 @@ impl ClientContext for Context {
                 self.shared.suspect_gap();
             }
             _ => match refusal(code) {
-                // Nobody is to blame for the brokers' refusing what has expired.
-                Some(Refusal::Authentication) if self.shared.has_no_token() => {
+                Some(Refusal::Authentication) if self.shared.will_mend(reason) => {
                     self.shared.remember_trouble(reason);
                 }
                 Some(refusal) => self.shared.fatal(refusal, None, reason),

@@ -83,6 +83,16 @@ fn ask(
     Ok((answered, refused))
 }
 
+/// Whether each of the topics is compacted, as far as that is said.
+pub(super) fn policies(settings: &SourceSettings, topics: &[&str]) -> HashMap<String, bool> {
+    let mut policies = Policies::default();
+    if topics.is_empty() {
+        return HashMap::new();
+    }
+    let answer = policies.admin(settings).and_then(|admin| ask(admin, topics));
+    answer.map(|(answered, _)| answered).unwrap_or_default()
+}
+
 impl Policies {
     /// Whether a topic is known to be compacted.
     pub(super) fn is_compacted(&self, topic: &str) -> bool {

@@ -20,6 +20,7 @@ mod ends;
 mod events;
 mod gaps;
 mod handshake;
+mod inspect;
 mod lookup;
 mod mock;
 mod peek;
@@ -36,11 +37,12 @@ mod truncate;
 
 pub use access::Access;
 pub use batch::{Position, RecordBatch, Records};
-pub use client::faults_of_properties;
+pub use client::{fault_of, faults_of_properties};
 pub use dead_letters::{DeadLetter, DeadLetterSettings, DeadLetterState, DeadLetters, Stopped};
 pub use events::{
     CompactionSign, Folded, Gap, GapReason, PartitionEnd, PartitionStart, SourceEvent,
 };
+pub use inspect::{Finding, Outcome, inspect};
 pub use mock::{DemoBroker, Producer};
 pub use settings::{Resume, SourceSettings, StartAt, TopicPattern};
 pub use source::{Source, start};

@@ -57,6 +57,9 @@ pub(super) fn principal(access: &Access, properties: &BTreeMap<String, String>) 
     }
 }
 
+/// So begins what is said where nobody is let in.
+pub(super) const NOT_LET_IN: &str = "not let in";
+
 /// What an operator has to grant, and to whom.
 pub(super) fn explain(
     refusal: Refusal,
@@ -71,7 +74,7 @@ pub(super) fn explain(
         (Refusal::Authentication, _) => {
             let remedy = let_in(access, properties, reason);
             return format!(
-                "not let in: the brokers do not let in {principal}: {remedy} (what they say: \
+                "{NOT_LET_IN}: the brokers do not let in {principal}: {remedy} (what they say: \
                  {reason})"
             );
         }
@@ -98,6 +101,11 @@ fn let_in(access: &Access, properties: &BTreeMap<String, String>, reason: &str) 
         Some(sign_in) => (sign_in.mechanism(), "[kafka.sign_in]"),
         None => (property.unwrap_or("this mechanism"), "[kafka.properties]"),
     };
+    if is_out_of_turn(reason) {
+        return "this listener knows no sign-in: leave it out, or choose another listener in \
+                `brokers`"
+            .to_owned();
+    }
     if reason.contains("Unsupported SASL mechanism") || reason.contains("supported mechanisms") {
         let offered = offered(reason).map(|offered| format!(" but {offered}"));
         return format!(
@@ -105,11 +113,6 @@ fn let_in(access: &Access, properties: &BTreeMap<String, String>, reason: &str) 
              another listener",
             offered.unwrap_or_default()
         );
-    }
-    if reason.contains("not valid in current SASL state") {
-        return "this listener knows no sign-in: leave it out, or choose another listener in \
-                `brokers`"
-            .to_owned();
     }
     match access.sign_in() {
         Some(SignInSpec::Password { .. }) => {
@@ -131,6 +134,11 @@ fn let_in(access: &Access, properties: &BTreeMap<String, String>, reason: &str) 
                  [kafka.properties]"
             .to_owned(),
     }
+}
+
+/// Whether a broker expected no sign-in at that moment, or expects none at all.
+pub(super) fn is_out_of_turn(reason: &str) -> bool {
+    reason.contains("not valid in current SASL state")
 }
 
 /// `...: broker's supported mechanisms: PLAIN,SCRAM-SHA-512 (after 2ms in state ...)`.

@@ -15,7 +15,7 @@ use rdkafka::error::KafkaResult;
 use super::SourceSettings;
 use super::access::Access;
 use super::events::{Folded, Gap, PartitionStart, SourceEvent};
-use super::refusal::{Refusal, explain, refusal};
+use super::refusal::{Refusal, explain, is_out_of_turn, refusal};
 use super::silence;
 use crate::event::EventTime;
 
@@ -88,6 +88,7 @@ pub(super) struct Ends {
 /// What the threads of one source share.
 pub(super) struct Shared {
     group_id: String,
+    bootstrap: String,
     access: Access,
     properties: BTreeMap<String, String>,
     stop: AtomicBool,
@@ -97,6 +98,8 @@ pub(super) struct Shared {
     /// Wakes the discovery before its time.
     wake: Sender<()>,
     brokers: Mutex<Brokers>,
+    /// Whether any broker has ever let this program in.
+    answered: AtomicBool,
     fatal_said: AtomicBool,
     gap_suspected: AtomicBool,
     pub(super) ends: Mutex<Option<Ends>>,
@@ -142,6 +145,7 @@ impl Shared {
         let (wake, woken) = bounded(1);
         let shared = Shared {
             group_id: settings.group_id.clone(),
+            bootstrap: settings.brokers.clone(),
             access: settings.access.clone(),
             properties: settings.properties.clone(),
             stop: AtomicBool::new(false),
@@ -150,6 +154,7 @@ impl Shared {
             notes,
             wake,
             brokers: Mutex::default(),
+            answered: AtomicBool::new(false),
             fatal_said: AtomicBool::new(false),
             gap_suspected: AtomicBool::new(false),
             ends: Mutex::default(),
@@ -224,11 +229,20 @@ impl Shared {
     }
 
     /// Whether there is no good token to sign in with, where one is needed.
-    pub(super) fn has_no_token(&self) -> bool {
+    fn has_no_token(&self) -> bool {
         self.access.trouble().is_some()
     }
 
+    /// Whether a refusal to let somebody in is over with the next token, or was of a
+    /// connection only: one that is asked to sign in again, as brokers want it when a
+    /// token ends, may do so once a second.
+    pub(super) fn will_mend(&self, reason: &str) -> bool {
+        let too_soon = is_out_of_turn(reason) && self.answered.load(Ordering::Relaxed);
+        too_soon || self.access.is_between_tokens()
+    }
+
     pub(super) fn brokers_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
         let mut brokers = lock(&self.brokers);
         if brokers.up != Some(true) {
             if brokers.up == Some(false) {
@@ -237,6 +251,16 @@ impl Shared {
             *brokers = Brokers { up: Some(true), ..Brokers::default() };
             self.note(Note::Say(SourceEvent::Brokers { up: true, why: None }));
         }
+    }
+
+    /// Why no broker answers, as far as that is known. May look at one, and take seconds.
+    pub(super) fn why_silent(&self) -> Option<String> {
+        let trouble = lock(&self.brokers).trouble.clone();
+        self.explain(&trouble)
+    }
+
+    fn explain(&self, trouble: &str) -> Option<String> {
+        silence::explain(&self.access, &self.properties, &self.bootstrap, trouble)
     }
 
     /// May look at a broker, and take seconds.
@@ -263,8 +287,7 @@ impl Shared {
             return;
         }
         // Not under the lock: the reading thread takes it.
-        let is_known = !trouble.is_empty() || self.has_no_token();
-        let why = is_known.then(|| silence::explain(&self.access, &self.properties, &trouble));
+        let why = self.explain(&trouble);
         let detail = why.as_deref().unwrap_or(error);
         tracing::warn!("no broker answers, and is tried again until one does: {detail}");
         let mut brokers = lock(&self.brokers);

@@ -9,48 +9,63 @@ use super::access::Access;
 use super::handshake::{Seen, look};
 use crate::config::TlsSpec;
 
-/// What librdkafka says where a listener may be one of another kind.
-const PLAIN_TO_TLS: &str = "connecting to a SSL listener?";
-const NO_SIGN_IN: &str = "might require SASL authentication";
+/// Parts of what librdkafka says where a connection fails for TLS.
 const TLS: &[&str] = &["SSL handshake failed", "certificate verify failed", "ssl_", "alert"];
 
-/// What is wrong and what to do, from what librdkafka said last. May connect to the broker,
-/// and take seconds.
+/// What is wrong and what to do, from what librdkafka said last, if it said anything: of a
+/// listener of another kind, which closes the connection, it does not. May connect to a
+/// broker, and take seconds.
 pub(super) fn explain(
     access: &Access,
     properties: &BTreeMap<String, String>,
+    brokers: &str,
     said: &str,
-) -> String {
+) -> Option<String> {
     if let Some(trouble) = access.trouble() {
-        return trouble;
+        return Some(trouble);
     }
-    let Some(address) = address(said) else { return said.to_owned() };
-    let why = match declared(access, properties) {
-        Some(tls) if TLS.iter().any(|part| said.contains(part)) => match look(address, &tls) {
-            Seen::NoTls => Some(
-                "this listener speaks no TLS: choose another one in `brokers`, or leave \
-                 [kafka.tls] out"
-                    .to_owned(),
-            ),
-            Seen::Wrong(why) => Some(why),
-            Seen::Nothing | Seen::Sound => None,
-        },
-        None if said.contains(PLAIN_TO_TLS) => match look(address, &TlsSpec::default()) {
-            Seen::Sound | Seen::Wrong(_) => Some(
-                "this listener speaks TLS, and the connection is plain: write [kafka.tls]"
-                    .to_owned(),
-            ),
-            Seen::NoTls | Seen::Nothing => None,
-        },
-        _ if said.contains(NO_SIGN_IN) && access.sign_in().is_none() => Some(
-            "this listener may ask who comes, and nothing is declared: write [kafka.sign_in]"
+    if said.is_empty() {
+        let broker = brokers.split(',').next().unwrap_or_default().trim();
+        return of_silence(access, properties, broker).map(|why| format!("{broker}: {why}"));
+    }
+    let why = address(said).and_then(|address| {
+        let tls = declared(access, properties)?;
+        if !TLS.iter().any(|part| said.contains(part)) {
+            return None;
+        }
+        let why = match look(address, &tls) {
+            Seen::NoTls => NO_TLS.to_owned(),
+            Seen::Wrong(why) => why,
+            Seen::Nothing | Seen::Sound => return None,
+        };
+        Some(format!("{address}: {why} (librdkafka says: {said})"))
+    });
+    why.or_else(|| Some(said.to_owned()))
+}
+
+const NO_TLS: &str = "this listener speaks no TLS: choose another one in `brokers`, or leave \
+                      [kafka.tls] out";
+
+/// What may be wrong with a broker that takes connections and closes them.
+fn of_silence(
+    access: &Access,
+    properties: &BTreeMap<String, String>,
+    broker: &str,
+) -> Option<String> {
+    let tls = declared(access, properties);
+    let signs_in = access.sign_in().is_some() || properties.contains_key("sasl.mechanism");
+    match (look(broker, &tls.clone().unwrap_or_default()), tls) {
+        (Seen::Sound | Seen::Wrong(_), None) => {
+            Some("this listener speaks TLS, and the connection is plain: write [kafka.tls]".into())
+        }
+        (Seen::Wrong(why), Some(_)) => Some(why),
+        (Seen::NoTls, Some(_)) => Some(NO_TLS.to_owned()),
+        (Seen::Sound, Some(_)) | (Seen::NoTls, None) if !signs_in => Some(
+            "it takes connections and does not answer: a listener that asks who comes does so \
+             where nothing is declared: write [kafka.sign_in]"
                 .to_owned(),
         ),
         _ => None,
-    };
-    match why {
-        Some(why) => format!("{address}: {why} (librdkafka says: {said})"),
-        None => said.to_owned(),
     }
 }
 
@@ -65,16 +80,15 @@ fn declared(access: &Access, properties: &BTreeMap<String, String>) -> Option<Tl
     is_tls.then_some(TlsSpec { ca, identity: None })
 }
 
-/// `sasl_ssl://127.0.0.1:9093/bootstrap: SSL handshake failed: ...`, also with
-/// `GroupCoordinator: 127.0.0.1:9093: ` for a beginning: `host:port`.
+/// `sasl_ssl://127.0.0.1:9093/bootstrap: SSL handshake failed: ...`, without the scheme where
+/// that is plain, also with `GroupCoordinator: ` before it: `host:port`.
 fn address(said: &str) -> Option<&str> {
-    let from = match said.split_once("://") {
-        Some((_, rest)) => rest,
-        None => said.split_once(": ")?.1,
-    };
-    let address = from.split(['/', ' ']).next()?.trim_end_matches(':');
-    let port = address.rsplit_once(':')?.1;
-    port.parse::<u16>().ok().map(|_| address)
+    let beginnings = [said.split_once("://"), Some(("", said)), said.split_once(": ")];
+    beginnings.into_iter().flatten().find_map(|(_, from)| {
+        let address = from.split(['/', ' ']).next()?.trim_end_matches(':');
+        let (host, port) = address.rsplit_once(':')?;
+        port.parse::<u16>().ok().filter(|_| !host.is_empty()).map(|_| address)
+    })
 }
 
 #[cfg(test)]
@@ -87,6 +101,7 @@ mod tests {
             ("ssl://b.example:9093/bootstrap: SSL handshake failed", Some("b.example:9093")),
             ("sasl_ssl://[::1]:9093/3: Disconnected", Some("[::1]:9093")),
             ("GroupCoordinator: 127.0.0.1:9093: Disconnected", Some("127.0.0.1:9093")),
+            ("127.0.0.1:9093/bootstrap: Disconnected", Some("127.0.0.1:9093")),
             ("Local: Timed out", None),
             ("", None),
         ] {

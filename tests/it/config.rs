@@ -146,6 +146,34 @@ fn brokers_and_a_topic_are_enough() {
 }
 
 #[test]
+fn a_password_that_others_can_hear_is_a_warning() {
+    let warned = |brokers: &str, rest: &str| {
+        let text = format!(
+            "[kafka]\nbrokers = \"{brokers}\"\n{rest}\n[[topics]]\nname = \"t\"\nformat = \
+             \"canonical\"\n"
+        );
+        let config = read_text(&text).unwrap_or_else(|problems| panic!("{problems}"));
+        let warnings: Vec<String> = config.warnings.iter().map(|of| of.one_line()).collect();
+        warnings.join("\n")
+    };
+    let sign_in = |mechanism: &str| {
+        format!("[kafka.sign_in]\nmechanism = \"{mechanism}\"\nusername = \"u\"\npassword = \"p\"")
+    };
+    assert_eq!(
+        warned("localhost:1,k.example:9092", &sign_in("PLAIN")),
+        "t.toml:3:8: PLAIN over a plain connection to `k.example:9092`: whoever listens on the \
+         way can sign in with it (help: use a listener with TLS, and write [kafka.tls])"
+    );
+    assert!(warned("k:1", &sign_in("SCRAM-SHA-256")).contains("try passwords"));
+    assert_eq!(warned("localhost:1,127.0.0.1:2,[::1]:3", &sign_in("PLAIN")), "");
+    assert_eq!(warned("k:1", &format!("[kafka.tls]\n{}", sign_in("PLAIN"))), "");
+    let properties = "[kafka.properties]\nsecurity.protocol = \"sasl_plaintext\"\n\
+                      sasl.mechanism = \"PLAIN\"";
+    assert!(warned("k:1", properties).contains("can sign in with it"));
+    assert_eq!(warned("k:1", "[kafka.properties]\nsecurity.protocol = \"sasl_ssl\""), "");
+}
+
+#[test]
 fn the_fingerprint_follows_what_is_computed_and_nothing_else() {
     let fingerprint = |more: &str| {
         let config = read_text(&format!("{MINIMAL}{more}")).expect("a sound configuration");

@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// Outside crates that only some modules may name.
 const OWNED: &[(&str, &[&str])] = &[
-    ("serde_json::", &["format", "artifact", "app", "export"]),
+    ("serde_json::", &["format", "artifact", "kafka", "app", "export"]),
     ("postcard::", &["aggregate", "kpi", "checkpoint", "app"]),
     ("toml::", &["config"]),
     ("rdkafka::", &["kafka"]),
+    ("rustls::", &["kafka", "export"]),
+    ("ureq::", &["kafka"]),
+    ("x509_parser::", &["config", "export"]),
+    ("aws_config::", &["kafka"]),
+    ("aws_sigv4::", &["kafka"]),
     ("axum::", &["export"]),
     ("hyper::", &["export"]),
     ("hyper_util::", &["export"]),

@@ -34,6 +34,8 @@ const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// The wait after a first failure; it doubles with each that follows, up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// A token with less than that left, in milliseconds, may be refused for its age.
+const ENDING: i64 = 30_000;
 /// The shortest wait after a success, however short a token lives.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
@@ -94,6 +96,13 @@ impl Tokens {
         let trouble = lock(&self.keep.trouble);
         let expired = self.keep.clients.newest(|token| token.expires <= now_millis());
         trouble.clone().filter(|_| expired.unwrap_or(true))
+    }
+
+    /// Whether the newest token has ended, or is so near its end that the brokers' clocks
+    /// may say so.
+    pub(super) fn is_ending(&self) -> bool {
+        let soon = now_millis() + ENDING;
+        self.keep.clients.newest(|token| token.expires <= soon).unwrap_or(true)
     }
 }
 
