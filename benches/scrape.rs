@@ -104,6 +104,7 @@ fn report(series: usize) -> Report {
         topics: Vec::new(),
         missing_topics: Vec::new(),
         brokers_up: true,
+        brokers_why: None,
         dead_letters: DeadLetterReport::default(),
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),

@@ -27,7 +27,9 @@ use crate::config::{Config, DeadLetterSpec};
 use crate::event::Span;
 use crate::export::{self, Report, Site};
 use crate::format::{Format, Wanted};
-use crate::kafka::{self, DeadLetterSettings, DeadLetters, SourceSettings, StartAt, TopicPattern};
+use crate::kafka::{
+    self, Access, DeadLetterSettings, DeadLetters, SourceSettings, StartAt, TopicPattern,
+};
 use crate::kpi::{AggregateSpec, Declarations, Plan};
 use crate::objective::ObjectiveSpec;
 use crate::window::BASE_PANE;
@@ -103,7 +105,8 @@ impl Beginning {
             Engine::new(Arc::clone(&plan), objectives, config.duplicates, clock::now())
                 .bound(roles);
         let routes = Arc::new(routes(&config, topics.clone(), &plan));
-        let mut settings = source_settings(&config, topics, start);
+        let access = Access::new(&config.kafka);
+        let mut settings = source_settings(&config, access.clone(), topics, start);
         settings.headers_of = routes.reading_headers();
         settings.leave_out_compacted = engine.roles().refuse_compacted();
         let checkpoints = match &config.state.directory {
@@ -129,7 +132,7 @@ impl Beginning {
             NewMeasures::WithoutPast => None,
         };
         settings.resume = engine.resume_at();
-        let dead_letters = dead_letter_settings(&config);
+        let dead_letters = dead_letter_settings(&config, access);
         if dead_letters.is_some() {
             // Each has the headers of its record, and any record may be refused.
             settings.headers_of = settings.topics.clone();
@@ -202,7 +205,7 @@ pub(super) fn hash_key(config: &Config) -> HashKey {
 }
 
 /// The declared topics, in their order.
-fn patterns(config: &Config) -> Result<Vec<TopicPattern>, ServiceError> {
+pub(super) fn patterns(config: &Config) -> Result<Vec<TopicPattern>, ServiceError> {
     let parse = |name: &str| {
         TopicPattern::parse(name)
             .map_err(|error| ServiceError::Kafka(format!("the topic `{name}`: {error}")))
@@ -235,10 +238,16 @@ pub(super) fn start_at(config: &Config) -> StartAt {
     StartAt::Back(reach)
 }
 
-fn source_settings(config: &Config, topics: Vec<TopicPattern>, start: StartAt) -> SourceSettings {
+pub(super) fn source_settings(
+    config: &Config,
+    access: Access,
+    topics: Vec<TopicPattern>,
+    start: StartAt,
+) -> SourceSettings {
     let group_id = format!("{}.{}", config.kafka.group, config.instance);
     let mut settings = SourceSettings::new(&config.kafka.brokers, group_id, topics, start);
     settings.properties = config.kafka.properties.clone();
+    settings.access = access;
     if let DeadLetterSpec::Topic(topic) = &config.kafka.dead_letters {
         settings.excluded_topics.push(topic.clone());
     }
@@ -248,10 +257,11 @@ fn source_settings(config: &Config, topics: Vec<TopicPattern>, start: StartAt) -
 /// Dead letters that may be with the writer at a time.
 const LETTERS_AT_ONCE: usize = 1_000;
 
-fn dead_letter_settings(config: &Config) -> Option<DeadLetterSettings> {
+fn dead_letter_settings(config: &Config, access: Access) -> Option<DeadLetterSettings> {
     let DeadLetterSpec::Topic(topic) = &config.kafka.dead_letters else { return None };
     let mut settings = DeadLetterSettings::new(&config.kafka.brokers, topic);
     settings.properties = config.kafka.properties.clone();
+    settings.access = access;
     settings.queue = LETTERS_AT_ONCE;
     Some(settings)
 }

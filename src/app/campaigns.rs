@@ -19,7 +19,7 @@ use crate::app::demo::{self, Feed, SimulatedRecord, Simulator, Spikes, Step};
 use crate::app::service::{ServiceError, stop_signal};
 use crate::app::showcase::SEED;
 use crate::event::{EventTime, Header, Span};
-use crate::kafka::{Producer, Visit, VisitError};
+use crate::kafka::{Access, Producer, Visit, VisitError};
 
 /// Old records are of no use to anybody, and a demo that is forgotten must not fill a disk.
 const TOPIC_SETTINGS: &[(&str, &str)] = &[("retention.ms", "86400000")];
@@ -41,6 +41,8 @@ pub struct CampaignsSpec {
     pub brokers: String,
     /// The user's settings of librdkafka.
     pub properties: BTreeMap<String, String>,
+    /// What lets the simulator in.
+    pub access: Access,
     /// Of a topic that has to be made.
     pub partitions: i32,
     /// Copies of such a topic; `None` leaves it to the brokers.
@@ -65,7 +67,8 @@ pub fn run_campaigns(spec: &CampaignsSpec, say: &dyn Fn(&str)) -> Result<(), Ser
     let mut settings: Vec<(&str, &str)> =
         spec.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     settings.extend(PRODUCER);
-    let producer = Producer::connect(&spec.brokers, &settings).map_err(ServiceError::Kafka)?;
+    let producer = Producer::connect_by(&spec.access, &spec.brokers, &settings)
+        .map_err(ServiceError::Kafka)?;
     Campaigns::new(spec, producer, &stop, say).run()
 }
 
@@ -105,7 +108,7 @@ fn wait_for_brokers(
 ) -> Result<Option<Visit>, ServiceError> {
     let mut said: Option<Instant> = None;
     while !stop.is_due() {
-        match Visit::connect(&spec.brokers, &spec.properties) {
+        match Visit::connect(&spec.brokers, &spec.properties, &spec.access) {
             Ok(visit) => return Ok(Some(visit)),
             Err(VisitError::Refused(why)) => return Err(ServiceError::Kafka(why)),
             Err(error @ VisitError::Unreachable { .. }) => {

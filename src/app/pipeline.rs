@@ -290,7 +290,7 @@ impl EngineThread {
             SourceEvent::Ends { at, ends } => self.engine.ends(&ends, at, now),
             SourceEvent::TopicMissing(topic) => self.engine.topic_exists(&topic, false),
             SourceEvent::TopicFound(topic) => self.engine.topic_exists(&topic, true),
-            SourceEvent::Brokers { up } => self.engine.brokers(up),
+            SourceEvent::Brokers { up, why } => self.engine.brokers(up, why),
             // Taken care of by the loop itself.
             SourceEvent::Batch(_)
             | SourceEvent::Fatal(_)

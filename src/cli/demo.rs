@@ -8,6 +8,7 @@ use clap::{ArgGroup, Args};
 use tidegauge::app::{CampaignsSpec, Demo, run_campaigns};
 use tidegauge::config::parse_duration;
 use tidegauge::event::Span;
+use tidegauge::kafka::Access;
 
 use super::{ConfigArg, Failure, logging, say};
 
@@ -82,17 +83,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     logging::start(&Demo::log());
     let kafka = match (&args.brokers, &args.config) {
-        (Some(brokers), _) => Some((brokers.clone(), Default::default())),
+        (Some(brokers), _) => Some((brokers.clone(), Default::default(), Access::default())),
         (None, Some(config)) => {
             let kafka = super::run::load(&ConfigArg { config: config.clone() })?.kafka;
-            Some((kafka.brokers, kafka.properties))
+            let access = Access::new(&kafka);
+            Some((kafka.brokers, kafka.properties, access))
         }
         (None, None) => None,
     };
-    if let Some((brokers, properties)) = kafka {
+    if let Some((brokers, properties, access)) = kafka {
         let spec = CampaignsSpec {
             brokers,
             properties,
+            access,
             partitions: args.partitions,
             replication: args.replication,
             history: Span::from_micros(i64::try_from(args.history.as_micros()).unwrap_or(i64::MAX)),

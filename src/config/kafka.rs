@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::reader::{Table, Value, shown};
+use super::sign_in::{self, SignInSpec, TokenSpec};
 use super::spec::{DeadLetterSpec, KafkaSpec, TopicSpec};
+use super::tls::{self, TlsSpec};
 use super::world::World;
 use super::{did_you_mean, service};
 use crate::event::Span;
@@ -47,6 +49,8 @@ pub(super) fn read(
     let mut spec = KafkaSpec {
         brokers: String::new(),
         group: "tidegauge".to_owned(),
+        tls: None,
+        sign_in: None,
         properties: BTreeMap::new(),
         topics: topics(root, formats, stale_after),
         dead_letters: DeadLetterSpec::Off,
@@ -59,7 +63,7 @@ pub(super) fn read(
         );
         return spec;
     };
-    let Some(mut table) = value.table() else { return spec };
+    let Some(mut table) = value.clone().table() else { return spec };
     spec.brokers = table.required("brokers").and_then(|value| brokers(&value)).unwrap_or_default();
     if let Some(value) = table.optional("group") {
         spec.group = value.text().filter(|name| part_of_group(&value, name)).unwrap_or_default();
@@ -67,13 +71,75 @@ pub(super) fn read(
     if let Some(value) = table.optional("dead_letters") {
         spec.dead_letters = dead_letters(&value, &spec.topics);
     }
+    let tls = table.optional("tls").and_then(|value| tls::read(value, world, file));
+    let sign_in = table.optional("sign_in");
+    let declared = Declared { tls: tls.is_some(), sign_in: sign_in.is_some() };
+    spec.tls = tls.map(|(tls, _)| tls);
+    let place = sign_in.clone();
+    spec.sign_in =
+        sign_in.and_then(Value::table).and_then(|table| sign_in::read(table, world, file));
     if let Some(mut properties) = table.table("properties") {
         for (key, value) in properties.entries() {
-            property(&key.name, value, world, file, &mut spec.properties);
+            property(&key.name, value, world, file, declared, &mut spec.properties);
         }
     }
+    if matches!(spec.sign_in, Some(SignInSpec::Token(TokenSpec::AwsMskIam { .. }))) {
+        spec.tls.get_or_insert_with(TlsSpec::default);
+    }
+    warn_of_plain_connections(&spec, place.unwrap_or(value));
     table.finish();
     spec
+}
+
+/// What is declared in tables of their own, and so not among the properties.
+#[derive(Clone, Copy)]
+struct Declared {
+    tls: bool,
+    sign_in: bool,
+}
+
+impl Declared {
+    /// The table in which that property of librdkafka is said already.
+    fn says(self, name: &str) -> Option<&'static str> {
+        let of_tls = ["ssl.ca.", "ssl.certificate.", "ssl.key.", "ssl.keystore."];
+        let is_of_tls = of_tls.iter().any(|prefix| name.starts_with(prefix));
+        let is_of_sign_in = name.starts_with("sasl.") && !name.starts_with("sasl.kerberos.");
+        match name {
+            "security.protocol" if self.tls => Some("[kafka.tls]"),
+            "security.protocol" if self.sign_in => Some("[kafka.sign_in]"),
+            _ if self.tls && is_of_tls => Some("[kafka.tls]"),
+            _ if self.sign_in && is_of_sign_in => Some("[kafka.sign_in]"),
+            _ => None,
+        }
+    }
+}
+
+/// Says where a password or a token can be heard on its way to another machine.
+fn warn_of_plain_connections(spec: &KafkaSpec, at: Value<'_>) {
+    let property = |name: &str| spec.properties.get(name).map(|text| text.to_ascii_uppercase());
+    let (mechanism, as_it_is) = match &spec.sign_in {
+        Some(sign_in) if spec.tls.is_none() => {
+            (sign_in.mechanism().to_owned(), sign_in.is_told_as_it_is())
+        }
+        None if property("security.protocol").as_deref() == Some("SASL_PLAINTEXT") => {
+            let named = property("sasl.mechanism").or_else(|| property("sasl.mechanisms"));
+            let mechanism = named.unwrap_or_default();
+            let as_it_is = matches!(mechanism.as_str(), "PLAIN" | "OAUTHBEARER");
+            (mechanism, as_it_is)
+        }
+        _ => return,
+    };
+    let far = spec.brokers.split(',').find(|broker| !sign_in::is_loopback(broker));
+    let Some(far) = far.filter(|far| !far.is_empty()) else { return };
+    let heard = if as_it_is {
+        "whoever listens on the way can sign in with it"
+    } else {
+        "whoever listens on the way can read every record and try passwords"
+    };
+    at.warn(
+        format!("{mechanism} over a plain connection to `{}`: {heard}", shown(far)),
+        "use a listener with TLS, and write [kafka.tls]",
+    );
 }
 
 /// Whether a name may be a part of `<group>.<instance>`; notes why not.
@@ -216,17 +282,22 @@ fn property(
     value: Value<'_>,
     world: &World<'_>,
     file: &str,
+    declared: Declared,
     properties: &mut BTreeMap<String, String>,
 ) {
     if value.is_table() && !is_secret(&value) {
         // `security.protocol = ...` without quotes is a table to TOML.
         for (key, inner) in value.table().map(|mut table| table.entries()).unwrap_or_default() {
-            property(&format!("{name}.{}", key.name), inner, world, file, properties);
+            property(&format!("{name}.{}", key.name), inner, world, file, declared, properties);
         }
         return;
     }
     if let Some((_, instead)) = OWNED.iter().find(|(owned, _)| *owned == name) {
         value.problem_with(format!("`{name}` is set by Tidegauge"), *instead);
+        return;
+    }
+    if let Some(table) = declared.says(name) {
+        value.problem_with(format!("`{name}` is said by {table} already"), "leave one out");
         return;
     }
     let text = if value.is_table() {

@@ -1,17 +1,19 @@
 //! A configuration from the disk or from a text: the one place of `config` that
-//! touches a disk and asks this host for its name.
+//! touches a disk and asks this host for its name and the time.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileType};
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::files::{Files, matches};
 use super::problem::ProblemList;
 use super::read::{read, read_export};
 use super::spec::{Config, ExportSpec};
 use super::world::World;
+use crate::event::EventTime;
 
 /// Files on the disk.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +92,8 @@ pub fn parse(
 ) -> Result<Config, ProblemList> {
     let files = BTreeMap::from([(file.to_owned(), text.to_owned())]);
     let host = host();
-    read(file, &World { files: &files, environment, host: &host, processors: processors() })
+    let (processors, now) = (processors(), now());
+    read(file, &World { files: &files, environment, host: &host, processors, now })
 }
 
 /// Reads a configuration from the disk, with this process' environment; the error is
@@ -107,11 +110,18 @@ pub fn load_export(path: &Path) -> Option<ExportSpec> {
 fn on_disk<T>(read: impl FnOnce(&World<'_>) -> T) -> T {
     let host = host();
     let environment = |name: &str| std::env::var(name).ok();
-    read(&World { files: &Disk, environment: &environment, host: &host, processors: processors() })
+    let (processors, now) = (processors(), now());
+    let world = World { files: &Disk, environment: &environment, host: &host, processors, now };
+    read(&world)
 }
 
 fn host() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
+}
+
+fn now() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EventTime::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn processors() -> usize {

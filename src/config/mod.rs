@@ -23,10 +23,12 @@ mod read;
 pub mod reader;
 mod secret;
 mod service;
+mod sign_in;
 mod slices;
 mod spec;
 mod suggest;
 mod summary;
+mod tls;
 mod units;
 mod world;
 
@@ -38,10 +40,12 @@ pub use load::{Disk, load, load_export, parse};
 pub use problem::{Place, Problem, ProblemList, Problems};
 pub use read::{read, read_export};
 pub use secret::Secret;
+pub use sign_in::{PasswordMechanism, SignInSpec, TokenSpec};
 pub use spec::{
     Config, DeadLetterSpec, ExportSpec, KafkaSpec, LogFormat, LogSpec, STATE_VERSIONS, StateSpec,
     TopicSpec,
 };
 pub use suggest::did_you_mean;
 pub use summary::summary;
+pub use tls::{Identity, TlsSpec};
 pub use world::World;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Problem, Secret};
+use super::{Problem, Secret, SignInSpec, TlsSpec};
 use crate::artifact::{Inputs, Scope};
 use crate::event::Span;
 use crate::format::{FormatSpec, Limits};
@@ -91,6 +91,11 @@ pub struct KafkaSpec {
     pub brokers: String,
     /// Offsets are committed under `<group>.<instance>`; default: `tidegauge`.
     pub group: String,
+    /// How connections are encrypted; `None`: plain, unless the properties say otherwise.
+    pub tls: Option<TlsSpec>,
+    /// Who this program is to the brokers; `None`: nobody, unless the properties say
+    /// otherwise.
+    pub sign_in: Option<SignInSpec>,
     /// Passed through to librdkafka; may hold secrets. None of those that are ours
     /// to set.
     pub properties: BTreeMap<String, String>,
@@ -107,6 +112,8 @@ impl fmt::Debug for KafkaSpec {
         f.debug_struct("KafkaSpec")
             .field("brokers", &self.brokers)
             .field("group", &self.group)
+            .field("tls", &self.tls)
+            .field("sign_in", &self.sign_in)
             .field("properties", &names)
             .field("topics", &self.topics)
             .field("dead_letters", &self.dead_letters)

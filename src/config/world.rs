@@ -1,6 +1,7 @@
 //! What a configuration takes from its surroundings, so that reading it stays pure.
 
 use super::files::Files;
+use crate::event::EventTime;
 
 /// Files, environment and host.
 #[derive(Clone, Copy)]
@@ -13,4 +14,6 @@ pub struct World<'w> {
     pub host: &'w str,
     /// How many processors there are, for the default of `run.decoders`.
     pub processors: usize,
+    /// The time, by which certificates may have expired.
+    pub now: EventTime,
 }

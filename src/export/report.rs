@@ -32,6 +32,8 @@ pub struct Report {
     pub missing_topics: Vec<String>,
     /// Whether any broker answers.
     pub brokers_up: bool,
+    /// Why none does, and what to do, as far as that is known.
+    pub brokers_why: Option<String>,
     /// The dead letters.
     pub dead_letters: DeadLetterReport,
     /// For each measure of money: events that it left out because they are in another
@@ -56,6 +58,7 @@ impl Report {
     /// What is known beside a reason for not being ready.
     pub fn detail(&self, reason: NotReady) -> Option<String> {
         match reason {
+            NotReady::BrokerDown => self.brokers_why.clone(),
             NotReady::StateBlocked => self.state.as_ref()?.blocked.clone(),
             NotReady::CatchingUp => {
                 let held: Vec<String> = self.topics.iter().filter_map(TopicReport::held).collect();

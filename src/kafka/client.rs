@@ -11,16 +11,20 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::SourceSettings;
+use super::access::Access;
+use super::refusal::{Refusal, refusal};
 use super::shared::{Shared, lock};
+use super::token::Admitted;
 use super::topic_id::NO_ID;
+use crate::config::KafkaSpec;
 
-pub(super) type Consumer = BaseConsumer<Context>;
+pub(super) type Consumer = Admitted<BaseConsumer<Context>>;
 
 /// How long a request to the brokers may take before it is tried again.
 pub(super) const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
@@ -41,8 +45,22 @@ pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(Strin
     properties.iter().filter_map(refused).collect()
 }
 
-/// Settings that every client has, before what the user passes through.
-pub(super) fn base_config(brokers: &str, properties: &BTreeMap<String, String>) -> ClientConfig {
+/// What librdkafka says, without a broker, against what is declared as a whole, such as a
+/// key that is not of its certificate; `None` where nothing.
+pub fn fault_of(spec: &KafkaSpec) -> Option<String> {
+    let mut config = base_config("", &spec.properties, &Access::new(spec));
+    // Without brokers nothing is connected to.
+    config.remove("bootstrap.servers");
+    config.create::<BaseConsumer>().err().map(|error| error.to_string())
+}
+
+/// Settings that every client has: before what the user passes through, and, where it is
+/// declared how a client gets in, after it.
+pub(super) fn base_config(
+    brokers: &str,
+    properties: &BTreeMap<String, String>,
+    access: &Access,
+) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("client.id", "tidegauge")
@@ -57,6 +75,7 @@ pub(super) fn base_config(brokers: &str, properties: &BTreeMap<String, String>) 
         config.set(name, value);
     }
     config.set("bootstrap.servers", brokers);
+    access.apply(&mut config);
     config
 }
 
@@ -81,7 +100,7 @@ fn consumer_config(settings: &SourceSettings) -> ClientConfig {
         properties.remove("fetch.max.bytes");
     }
     properties.extend(settings.properties.clone());
-    let mut config = base_config(&settings.brokers, &properties);
+    let mut config = base_config(&settings.brokers, &properties, &settings.access);
     config
         .set("group.id", &settings.group_id)
         .set("enable.auto.commit", "false")
@@ -105,19 +124,28 @@ pub(super) fn reader(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaRe
         None => TELLS_IDS.to_owned(),
     };
     config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
-    config.create_with_context(Context::new(shared))
+    create(settings, &config, shared)
+}
+
+fn create(
+    settings: &SourceSettings,
+    config: &ClientConfig,
+    shared: &Arc<Shared>,
+) -> KafkaResult<Consumer> {
+    let native = |client: &BaseConsumer<Context>| client.client().native_ptr();
+    settings.access.create(config, Context::new(shared), native)
 }
 
 /// A client for requests only: they do not wait behind fetches on its connections.
 pub(super) fn prober(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaResult<Consumer> {
-    consumer_config(settings).create_with_context(Context::new(shared))
+    create(settings, &consumer_config(settings), shared)
 }
 
 /// A client for requests about logs as they are, whatever transactions are open in them.
 pub(super) fn watermarks(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaResult<Consumer> {
     let mut config = consumer_config(settings);
     config.set("isolation.level", "read_uncommitted");
-    config.create_with_context(Context::new(shared))
+    create(settings, &config, shared)
 }
 
 /// A consumer that reads a few records of each partition and is thrown away.
@@ -131,7 +159,7 @@ pub(super) fn peeker(settings: &SourceSettings, shared: &Arc<Shared>) -> KafkaRe
         .set("fetch.message.max.bytes", "65536")
         // Where there is no more, that is to be said soon.
         .set("fetch.wait.max.ms", "20");
-    config.create_with_context(Context::new(shared))
+    create(settings, &config, shared)
 }
 
 /// Where a partition's fetching last met its end.
@@ -272,6 +300,9 @@ impl ClientContext for Context {
                 self.shared.suspect_gap();
             }
             _ => match refusal(code) {
+                Some(Refusal::Authentication) if self.shared.will_mend(reason) => {
+                    self.shared.remember_trouble(reason);
+                }
                 Some(refusal) => self.shared.fatal(refusal, None, reason),
                 None => self.shared.remember_trouble(reason),
             },
@@ -310,65 +341,6 @@ impl ConsumerContext for Context {
     }
 }
 
-/// A refusal that no waiting mends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Nobody is let in under this name.
-    Authentication,
-    /// A right on a topic is missing.
-    Topic,
-    /// A right on the consumer group is missing.
-    Group,
-    /// A right on the cluster is missing.
-    Cluster,
-}
-
-/// Whether an error is a refusal; all others are worth another attempt.
-pub(super) fn refusal(code: RDKafkaErrorCode) -> Option<Refusal> {
-    match code {
-        RDKafkaErrorCode::Authentication
-        | RDKafkaErrorCode::SaslAuthenticationFailed
-        | RDKafkaErrorCode::UnsupportedSASLMechanism => Some(Refusal::Authentication),
-        RDKafkaErrorCode::TopicAuthorizationFailed => Some(Refusal::Topic),
-        RDKafkaErrorCode::GroupAuthorizationFailed => Some(Refusal::Group),
-        RDKafkaErrorCode::ClusterAuthorizationFailed => Some(Refusal::Cluster),
-        _ => None,
-    }
-}
-
-/// What an operator has to grant, and to whom.
-pub(super) fn explain(
-    refusal: Refusal,
-    topic: Option<&str>,
-    group: &str,
-    properties: &BTreeMap<String, String>,
-    reason: &str,
-) -> String {
-    let principal = match properties.get("sasl.username") {
-        Some(user) => format!("`User:{user}`"),
-        None => "this client's principal (there is no `sasl.username`; a TLS certificate's \
-                 subject, or `User:ANONYMOUS`)"
-            .to_owned(),
-    };
-    let remedy = match (refusal, topic) {
-        (Refusal::Authentication, _) => format!(
-            "the brokers do not let in {principal}: look at `security.protocol`, \
-             `sasl.mechanism`, the name and the password"
-        ),
-        (Refusal::Topic, Some(topic)) => {
-            format!("{principal} needs the rights READ and DESCRIBE on the topic `{topic}`")
-        }
-        (Refusal::Topic, None) => {
-            format!("{principal} needs the rights READ and DESCRIBE on every declared topic")
-        }
-        (Refusal::Group, _) => format!("{principal} needs the right READ on the group `{group}`"),
-        (Refusal::Cluster, _) => {
-            format!("{principal} lacks a right on the cluster (DESCRIBE, IDEMPOTENT_WRITE)")
-        }
-    };
-    format!("not authorised: {remedy} (the broker says: {reason})")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,18 +370,5 @@ mod tests {
         is(&format!("[thrd:main]: {cut}"), Some(("mail.v2", 13)));
         is("mail [0]: offset reset (at ...) to ...: Broker: Offset out of range", None);
         is("mail [0]: offset 3 committed: Success", None);
-    }
-
-    #[test]
-    fn a_refusal_names_the_right_the_principal_and_the_topic() {
-        let properties = BTreeMap::from([("sasl.username".to_owned(), "gauge".to_owned())]);
-        let text = explain(Refusal::Topic, Some("mail"), "tg.a", &properties, "denied");
-        assert_eq!(
-            text,
-            "not authorised: `User:gauge` needs the rights READ and DESCRIBE on the topic \
-             `mail` (the broker says: denied)"
-        );
-        let text = explain(Refusal::Group, None, "tg.a", &BTreeMap::new(), "denied");
-        assert!(text.contains("READ on the group `tg.a`"), "{text}");
     }
 }

@@ -22,6 +22,7 @@ use super::lookup;
 use super::peek::{Peeker, Place};
 use super::settings::SourceSettings;
 use super::shared::{Holes, MANY_HOLES, Note};
+use super::token::Admitted;
 use crate::event::EventTime;
 
 /// How often a topic's configuration is asked for: it may change.
@@ -35,7 +36,7 @@ const LOOKED_AT: i64 = 2_000;
 /// What is known of the topics' configurations.
 #[derive(Default)]
 pub(super) struct Policies {
-    admin: Option<AdminClient<Quiet>>,
+    admin: Option<Admitted<AdminClient<Quiet>>>,
     /// When each topic is asked about again.
     due: HashMap<String, Instant>,
     /// Whether each is compacted, of those of which that is known.
@@ -80,6 +81,16 @@ fn ask(
         }
     }
     Ok((answered, refused))
+}
+
+/// Whether each of the topics is compacted, as far as that is said.
+pub(super) fn policies(settings: &SourceSettings, topics: &[&str]) -> HashMap<String, bool> {
+    let mut policies = Policies::default();
+    if topics.is_empty() {
+        return HashMap::new();
+    }
+    let answer = policies.admin(settings).and_then(|admin| ask(admin, topics));
+    answer.map(|(answered, _)| answered).unwrap_or_default()
 }
 
 impl Policies {
@@ -132,10 +143,12 @@ impl Policies {
 
     fn admin(&mut self, settings: &SourceSettings) -> KafkaResult<&AdminClient<Quiet>> {
         if self.admin.is_none() {
-            let config = client::base_config(&settings.brokers, &settings.properties);
-            self.admin = Some(config.create_with_context(Quiet)?);
+            let access = &settings.access;
+            let config = client::base_config(&settings.brokers, &settings.properties, access);
+            let native = |admin: &AdminClient<Quiet>| admin.inner().native_ptr();
+            self.admin = Some(access.create(&config, Quiet, native)?);
         }
-        self.admin.as_ref().ok_or(KafkaError::AdminOpCreation("no client".to_owned()))
+        self.admin.as_deref().ok_or(KafkaError::AdminOpCreation("no client".to_owned()))
     }
 }
 

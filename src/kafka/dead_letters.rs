@@ -21,9 +21,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
+use super::access::Access;
 use super::bootstrap::Bootstrap;
 use super::client::base_config;
 use super::shared::lock;
+use super::token::Admitted;
 use super::truncate::encode;
 use crate::event::{EventTime, RejectReason};
 
@@ -45,6 +47,8 @@ pub struct DeadLetterSettings {
     pub topic: String,
     /// Passed through to librdkafka.
     pub properties: BTreeMap<String, String>,
+    /// What lets the client in, set after these.
+    pub access: Access,
     /// Letters that wait at most; then [`DeadLetters::send`] waits.
     pub queue: usize,
     /// Bytes of a record at most, uncompressed; what is larger is cut.
@@ -58,6 +62,7 @@ impl DeadLetterSettings {
             brokers: brokers.into(),
             topic: topic.into(),
             properties: BTreeMap::new(),
+            access: Access::default(),
             queue: 1_000,
             max_bytes: 1_000_000,
         }
@@ -365,7 +370,7 @@ impl ProducerContext for Delivery {
 fn connect(
     settings: &DeadLetterSettings,
     post: &Arc<Post>,
-) -> Result<BaseProducer<Delivery>, String> {
+) -> Result<Admitted<BaseProducer<Delivery>>, String> {
     let mut properties = BTreeMap::from(
         // Settings that a user may change: what is refused comes back soon, so that the
         // state says so.
@@ -373,21 +378,23 @@ fn connect(
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     properties.extend(settings.properties.clone());
-    let mut config: ClientConfig = base_config(&settings.brokers, &properties);
+    let mut config: ClientConfig = base_config(&settings.brokers, &properties, &settings.access);
     config
         .set("enable.idempotence", "true")
         .set("topic.metadata.propagation.max.ms", "1000")
         .set("message.max.bytes", settings.max_bytes.clamp(1_000, 1_000_000_000).to_string());
     let context = Delivery { post: Arc::clone(post), topic: settings.topic.clone() };
-    config
-        .create_with_context(context)
+    let native = |producer: &BaseProducer<Delivery>| producer.client().native_ptr();
+    settings
+        .access
+        .create(&config, context, native)
         .map_err(|error| format!("the settings for dead letters do not hold: {error}"))
 }
 
 struct Writer {
     settings: DeadLetterSettings,
     post: Arc<Post>,
-    producer: BaseProducer<Delivery>,
+    producer: Admitted<BaseProducer<Delivery>>,
     bootstrap: Bootstrap,
     received: Receiver<DeadLetter>,
 }

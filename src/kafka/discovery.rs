@@ -15,10 +15,11 @@ use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use super::bootstrap::Bootstrap;
-use super::client::{Consumer, REQUEST_TIMEOUT, Refusal, refusal};
+use super::client::{Consumer, REQUEST_TIMEOUT};
 use super::compaction::Policies;
 use super::events::SourceEvent;
 use super::lookup;
+use super::refusal::{Refusal, refusal};
 use super::settings::{Resume, SourceSettings, StartAt, TopicPattern};
 use super::shared::{Begin, Key, Note, Shared};
 use super::topic_id::topic_ids;

@@ -19,7 +19,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::bootstrap::Bootstrap;
-use super::client::{Consumer, REQUEST_TIMEOUT, refusal};
+use super::client::{Consumer, REQUEST_TIMEOUT};
+use super::refusal::refusal;
 use super::shared::{End, Ends, Key, Shared, lock};
 use crate::event::EventTime;
 

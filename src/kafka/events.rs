@@ -68,10 +68,13 @@ pub enum SourceEvent {
     TopicMissing(String),
     /// A topic that was missing exists now.
     TopicFound(String),
-    /// Whether any broker answers. Said at first and on every change.
+    /// Whether any broker answers. Said at first, on every change, and when it is known
+    /// why none does.
     Brokers {
         /// One does.
         up: bool,
+        /// Why none does, and what to do, as far as that is known.
+        why: Option<String>,
     },
     /// A partition cannot be read at the moment; said again at most once a minute.
     Unreadable {

@@ -254,6 +254,18 @@ fn newest(
     if lately.values().any(|offset| matches!(offset, Offset::Offset(_))) {
         return Ok(now);
     }
+    let (_, newest) = newest_record(peeker, prober, topic, partitions)?;
+    Ok(newest.map_or(now, |newest| newest.min(now)))
+}
+
+/// Whether the partitions hold anything, and the time of the newest record, if that can be
+/// used. Reads a fetch of each.
+pub(super) fn newest_record(
+    peeker: &Peeker<'_>,
+    prober: &Consumer,
+    topic: &str,
+    partitions: &[i32],
+) -> KafkaResult<(bool, Option<EventTime>)> {
     let ranges = ranges(prober, topic, partitions)?.into_iter();
     let held = ranges.filter(|(_, range)| range.end > range.first);
     let places = held.map(|(partition, range)| Place {
@@ -262,9 +274,10 @@ fn newest(
         below: i64::MAX,
         most: AT_THE_END as usize,
     });
-    let last = peeker.look(&places.collect::<Vec<_>>())?;
+    let places: Vec<Place> = places.collect();
+    let last = peeker.look(&places)?;
     let newest = last.into_values().flatten().filter_map(|record| record.timestamp).max();
-    Ok(newest.map_or(now, |newest| newest.min(now)))
+    Ok((!places.is_empty(), newest))
 }
 
 /// Minus infinity (`None`) where offset 0 is read, since a new partition has no past

@@ -20,6 +20,8 @@ use rdkafka::producer::{
     BaseRecord, DefaultProducerContext, Producer as _, ProducerContext, ThreadedProducer,
 };
 
+use super::access::Access;
+use super::token::Admitted;
 use crate::event::{EventTime, Header};
 
 enum Command {
@@ -120,7 +122,7 @@ impl Drop for DemoBroker {
 
 /// Writes records, compressed with lz4, without losing any while the broker lives.
 pub struct Producer {
-    inner: ThreadedProducer<Counting>,
+    inner: Admitted<ThreadedProducer<Counting>>,
     failures: Arc<Failures>,
 }
 
@@ -167,6 +169,15 @@ impl Producer {
     /// A producer for the brokers at `bootstrap`, with settings of librdkafka beside
     /// the usual ones.
     pub fn connect(bootstrap: &str, settings: &[(&str, &str)]) -> Result<Producer, String> {
+        Producer::connect_by(&Access::default(), bootstrap, settings)
+    }
+
+    /// As [`Producer::connect`], for brokers that ask who comes.
+    pub fn connect_by(
+        access: &Access,
+        bootstrap: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Producer, String> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", bootstrap)
@@ -176,9 +187,11 @@ impl Producer {
         for (name, value) in settings {
             config.set(*name, *value);
         }
+        access.apply(&mut config);
         let failures = Arc::<Failures>::default();
         let context = Counting { failures: Arc::clone(&failures) };
-        let inner = config.create_with_context(context).map_err(|error| error.to_string())?;
+        let native = |client: &ThreadedProducer<Counting>| client.client().native_ptr();
+        let inner = access.create(&config, context, native).map_err(|error| error.to_string())?;
         Ok(Producer { inner, failures })
     }
 

@@ -9,6 +9,7 @@
 //! partitions of its topics. Nothing here looks into a record, and nothing is
 //! skipped without an event that says so. `rdkafka` is named in this module only.
 
+mod access;
 mod batch;
 mod bootstrap;
 mod client;
@@ -18,24 +19,31 @@ mod discovery;
 mod ends;
 mod events;
 mod gaps;
+mod handshake;
+mod inspect;
 mod lookup;
 mod mock;
 mod peek;
 mod queue;
 mod reading;
+mod refusal;
 mod settings;
 mod shared;
+mod silence;
 mod source;
+mod token;
 mod topic_id;
 mod truncate;
 mod visit;
 
+pub use access::Access;
 pub use batch::{Position, RecordBatch, Records};
-pub use client::faults_of_properties;
+pub use client::{fault_of, faults_of_properties};
 pub use dead_letters::{DeadLetter, DeadLetterSettings, DeadLetterState, DeadLetters, Stopped};
 pub use events::{
     CompactionSign, Folded, Gap, GapReason, PartitionEnd, PartitionStart, SourceEvent,
 };
+pub use inspect::{Finding, Outcome, inspect};
 pub use mock::{DemoBroker, Producer};
 pub use settings::{Resume, SourceSettings, StartAt, TopicPattern};
 pub use source::{Source, start};

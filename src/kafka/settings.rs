@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use super::access::Access;
 use crate::event::{EventTime, Span};
 
 /// What a source needs to know.
@@ -19,6 +20,8 @@ pub struct SourceSettings {
     /// Passed through to librdkafka (TLS, SASL, fetch sizes). The few on which
     /// correctness hangs are set after these.
     pub properties: BTreeMap<String, String>,
+    /// What lets clients in, set after these.
+    pub access: Access,
     /// What to read.
     pub topics: Vec<TopicPattern>,
     /// Topics that no pattern matches, such as that of the dead letters.
@@ -59,6 +62,7 @@ impl SourceSettings {
             brokers: brokers.into(),
             group_id: group_id.into(),
             properties: BTreeMap::new(),
+            access: Access::default(),
             leave_out_compacted: Vec::new(),
             headers_of: topics.clone(),
             topics,

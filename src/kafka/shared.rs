@@ -13,8 +13,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rdkafka::error::KafkaResult;
 
 use super::SourceSettings;
-use super::client::{Refusal, explain, refusal};
+use super::access::Access;
 use super::events::{Folded, Gap, PartitionStart, SourceEvent};
+use super::refusal::{Refusal, explain, is_out_of_turn, refusal};
+use super::silence;
 use crate::event::EventTime;
 
 /// Trouble that lasts is said again after this time.
@@ -86,6 +88,8 @@ pub(super) struct Ends {
 /// What the threads of one source share.
 pub(super) struct Shared {
     group_id: String,
+    bootstrap: String,
+    access: Access,
     properties: BTreeMap<String, String>,
     stop: AtomicBool,
     abandon: AtomicBool,
@@ -94,6 +98,8 @@ pub(super) struct Shared {
     /// Wakes the discovery before its time.
     wake: Sender<()>,
     brokers: Mutex<Brokers>,
+    /// Whether any broker has ever let this program in.
+    answered: AtomicBool,
     fatal_said: AtomicBool,
     gap_suspected: AtomicBool,
     pub(super) ends: Mutex<Option<Ends>>,
@@ -114,8 +120,11 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct Brokers {
     up: Option<bool>,
+    /// What librdkafka said last.
     trouble: String,
     said: Option<Instant>,
+    /// What was said, if the cause was known.
+    why: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -136,6 +145,8 @@ impl Shared {
         let (wake, woken) = bounded(1);
         let shared = Shared {
             group_id: settings.group_id.clone(),
+            bootstrap: settings.brokers.clone(),
+            access: settings.access.clone(),
             properties: settings.properties.clone(),
             stop: AtomicBool::new(false),
             abandon: AtomicBool::new(false),
@@ -143,6 +154,7 @@ impl Shared {
             notes,
             wake,
             brokers: Mutex::default(),
+            answered: AtomicBool::new(false),
             fatal_said: AtomicBool::new(false),
             gap_suspected: AtomicBool::new(false),
             ends: Mutex::default(),
@@ -216,34 +228,80 @@ impl Shared {
         lock(&self.brokers).trouble = reason.to_owned();
     }
 
+    /// Whether there is no good token to sign in with, where one is needed.
+    fn has_no_token(&self) -> bool {
+        self.access.trouble().is_some()
+    }
+
+    /// Whether a refusal to let somebody in is over with the next token, or was of a
+    /// connection only: one that is asked to sign in again, as brokers want it when a
+    /// token ends, may do so once a second.
+    pub(super) fn will_mend(&self, reason: &str) -> bool {
+        let too_soon = is_out_of_turn(reason) && self.answered.load(Ordering::Relaxed);
+        too_soon || self.access.is_between_tokens()
+    }
+
     pub(super) fn brokers_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
         let mut brokers = lock(&self.brokers);
         if brokers.up != Some(true) {
             if brokers.up == Some(false) {
                 tracing::info!("a broker answers again");
             }
             *brokers = Brokers { up: Some(true), ..Brokers::default() };
-            self.note(Note::Say(SourceEvent::Brokers { up: true }));
+            self.note(Note::Say(SourceEvent::Brokers { up: true, why: None }));
         }
     }
 
+    /// Why no broker answers, as far as that is known. May look at one, and take seconds.
+    pub(super) fn why_silent(&self) -> Option<String> {
+        let trouble = lock(&self.brokers).trouble.clone();
+        self.explain(&trouble)
+    }
+
+    fn explain(&self, trouble: &str) -> Option<String> {
+        silence::explain(&self.access, &self.properties, &self.bootstrap, trouble)
+    }
+
+    /// May look at a broker, and take seconds.
     pub(super) fn brokers_silent(&self, error: &str) {
-        let mut brokers = lock(&self.brokers);
-        if brokers.up != Some(false) {
-            brokers.up = Some(false);
-            brokers.said = None;
-            self.note(Note::Say(SourceEvent::Brokers { up: false }));
+        let (is_new, is_due, trouble) = {
+            let mut brokers = lock(&self.brokers);
+            let is_new = brokers.up != Some(false);
+            if is_new {
+                *brokers = Brokers {
+                    up: Some(false),
+                    trouble: brokers.trouble.clone(),
+                    ..Brokers::default()
+                };
+            }
+            let is_due = brokers.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN);
+            let is_due = is_due
+                || brokers.why.is_none() && (!brokers.trouble.is_empty() || self.has_no_token());
+            (is_new, is_due, brokers.trouble.clone())
+        };
+        if is_new {
+            self.note(Note::Say(SourceEvent::Brokers { up: false, why: None }));
         }
-        if brokers.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
-            brokers.said = Some(Instant::now());
-            let detail = if brokers.trouble.is_empty() { error } else { &brokers.trouble };
-            tracing::warn!("no broker answers, and is tried again until one does: {detail}");
+        if !is_due {
+            return;
+        }
+        // Not under the lock: the reading thread takes it.
+        let why = self.explain(&trouble);
+        let detail = why.as_deref().unwrap_or(error);
+        tracing::warn!("no broker answers, and is tried again until one does: {detail}");
+        let mut brokers = lock(&self.brokers);
+        brokers.said = Some(Instant::now());
+        if why.is_some() && brokers.why != why {
+            brokers.why.clone_from(&why);
+            self.note(Note::Say(SourceEvent::Brokers { up: false, why }));
         }
     }
 
     pub(super) fn fatal(&self, refusal: Refusal, topic: Option<&str>, reason: &str) {
         if !self.fatal_said.swap(true, Ordering::Relaxed) {
-            let text = explain(refusal, topic, &self.group_id, &self.properties, reason);
+            let text =
+                explain(refusal, topic, &self.group_id, &self.access, &self.properties, reason);
             tracing::error!("{text}");
             self.note(Note::Say(SourceEvent::Fatal(text)));
         }

@@ -17,8 +17,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::{self, REQUEST_TIMEOUT, Refusal};
+use super::access::Access;
+use super::client::{REQUEST_TIMEOUT, base_config};
+use super::refusal::{Refusal, explain, refusal};
 use super::shared::lock;
+use super::token::Admitted;
 use crate::event::{EventTime, Header, RawRecord};
 
 /// The longest wait for records.
@@ -90,20 +93,23 @@ impl SeenRecord {
 pub struct Visit {
     brokers: String,
     properties: BTreeMap<String, String>,
-    consumer: BaseConsumer<Noting>,
-    admin: OnceLock<AdminClient<DefaultClientContext>>,
+    access: Access,
+    consumer: Admitted<BaseConsumer<Noting>>,
+    admin: OnceLock<Admitted<AdminClient<DefaultClientContext>>>,
 }
 
 impl Visit {
-    /// Asks the brokers for an answer, with the user's settings of librdkafka.
+    /// Asks the brokers for an answer, with the user's settings of librdkafka and what lets
+    /// a client in.
     ///
     /// # Errors
     /// They do not answer within some seconds, or let nobody in under this name.
     pub fn connect(
         brokers: &str,
         properties: &BTreeMap<String, String>,
+        access: &Access,
     ) -> Result<Visit, VisitError> {
-        let mut config = client::base_config(brokers, properties);
+        let mut config = base_config(brokers, properties, access);
         config
             .set("group.id", GROUP)
             .set("enable.auto.commit", "false")
@@ -113,10 +119,12 @@ impl Visit {
             .set("allow.auto.create.topics", "false")
             .set("auto.offset.reset", "latest")
             .set("fetch.wait.max.ms", "20");
-        let consumer = config.create_with_context(Noting::default()).map_err(unusable)?;
+        let native = |client: &BaseConsumer<Noting>| client.client().native_ptr();
+        let consumer = access.create(&config, Noting::default(), native).map_err(unusable)?;
         let visit = Visit {
             brokers: brokers.to_owned(),
             properties: properties.clone(),
+            access: access.clone(),
             consumer,
             admin: OnceLock::new(),
         };
@@ -185,7 +193,7 @@ impl Visit {
                 }
                 Some(Err(error)) => {
                     let code = error.rdkafka_error_code();
-                    if code.and_then(client::refusal) == Some(Refusal::Topic) {
+                    if code.and_then(refusal) == Some(Refusal::Topic) {
                         let _ = self.consumer.unassign();
                         return Err(self.error(&error));
                     }
@@ -230,12 +238,13 @@ impl Visit {
         }
     }
 
-    fn admin(&self) -> Result<&AdminClient<DefaultClientContext>, VisitError> {
+    fn admin(&self) -> Result<&Admitted<AdminClient<DefaultClientContext>>, VisitError> {
         if let Some(admin) = self.admin.get() {
             return Ok(admin);
         }
-        let config: ClientConfig = client::base_config(&self.brokers, &self.properties);
-        let made = config.create().map_err(unusable)?;
+        let config: ClientConfig = base_config(&self.brokers, &self.properties, &self.access);
+        let native = |client: &AdminClient<DefaultClientContext>| client.inner().native_ptr();
+        let made = self.access.create(&config, DefaultClientContext, native).map_err(unusable)?;
         Ok(self.admin.get_or_init(|| made))
     }
 
@@ -245,13 +254,14 @@ impl Visit {
         while self.consumer.poll(Duration::from_millis(20)).is_some() {}
         let heard = lock(&self.consumer.context().heard).clone();
         let code = error.rdkafka_error_code();
-        let refusal = heard.refusal.or(code.and_then(client::refusal));
+        let refusal = heard.refusal.or(code.and_then(refusal));
         let reason = heard.reason.unwrap_or_else(|| error.to_string());
         match refusal {
-            Some(refusal) => VisitError::Refused(client::explain(
+            Some(refusal) => VisitError::Refused(explain(
                 refusal,
                 None,
                 GROUP,
+                &self.access,
                 &self.properties,
                 &reason,
             )),
@@ -302,7 +312,7 @@ impl ClientContext for Noting {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code();
-        let refusal = code.and_then(client::refusal).filter(|refusal| *refusal != Refusal::Group);
+        let refusal = code.and_then(refusal).filter(|refusal| *refusal != Refusal::Group);
         let mut heard = lock(&self.heard);
         // That all are down says less than what was said of each.
         if code != Some(RDKafkaErrorCode::AllBrokersDown) && heard.refusal.is_none() {

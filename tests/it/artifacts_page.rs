@@ -51,6 +51,7 @@ pub(crate) fn page(
         topics: vec![topic(now)],
         missing_topics: Vec::new(),
         brokers_up: true,
+        brokers_why: None,
         dead_letters: DeadLetterReport::default(),
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tidegauge::config::{self, Config, Disk, ProblemList, World};
+use tidegauge::event::EventTime;
 
 fn environment(name: &str) -> Option<String> {
     match name {
@@ -18,15 +19,19 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
+fn world(files: &dyn config::Files) -> World<'_> {
+    let now = EventTime::from_secs(1_796_000_000);
+    World { files, environment: &environment, host: "test-host", processors: 4, now }
+}
+
 fn read(path: &str) -> Result<Config, ProblemList> {
-    let world = World { files: &Disk, environment: &environment, host: "test-host", processors: 4 };
+    let world = world(&Disk);
     config::read(path, &world)
 }
 
 fn read_text(text: &str) -> Result<Config, ProblemList> {
     let files = BTreeMap::from([("t.toml".to_owned(), text.to_owned())]);
-    let world =
-        World { files: &files, environment: &environment, host: "test-host", processors: 4 };
+    let world = world(&files);
     config::read("t.toml", &world)
 }
 
@@ -138,6 +143,34 @@ fn brokers_and_a_topic_are_enough() {
     for slice in 0..config.declarations.slices.len() {
         assert!(!config.declarations.kpis_of_slice(slice).is_empty());
     }
+}
+
+#[test]
+fn a_password_that_others_can_hear_is_a_warning() {
+    let warned = |brokers: &str, rest: &str| {
+        let text = format!(
+            "[kafka]\nbrokers = \"{brokers}\"\n{rest}\n[[topics]]\nname = \"t\"\nformat = \
+             \"canonical\"\n"
+        );
+        let config = read_text(&text).unwrap_or_else(|problems| panic!("{problems}"));
+        let warnings: Vec<String> = config.warnings.iter().map(|of| of.one_line()).collect();
+        warnings.join("\n")
+    };
+    let sign_in = |mechanism: &str| {
+        format!("[kafka.sign_in]\nmechanism = \"{mechanism}\"\nusername = \"u\"\npassword = \"p\"")
+    };
+    assert_eq!(
+        warned("localhost:1,k.example:9092", &sign_in("PLAIN")),
+        "t.toml:3:8: PLAIN over a plain connection to `k.example:9092`: whoever listens on the \
+         way can sign in with it (help: use a listener with TLS, and write [kafka.tls])"
+    );
+    assert!(warned("k:1", &sign_in("SCRAM-SHA-256")).contains("try passwords"));
+    assert_eq!(warned("localhost:1,127.0.0.1:2,[::1]:3", &sign_in("PLAIN")), "");
+    assert_eq!(warned("k:1", &format!("[kafka.tls]\n{}", sign_in("PLAIN"))), "");
+    let properties = "[kafka.properties]\nsecurity.protocol = \"sasl_plaintext\"\n\
+                      sasl.mechanism = \"PLAIN\"";
+    assert!(warned("k:1", properties).contains("can sign in with it"));
+    assert_eq!(warned("k:1", "[kafka.properties]\nsecurity.protocol = \"sasl_ssl\""), "");
 }
 
 #[test]

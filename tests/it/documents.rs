@@ -44,7 +44,9 @@ fn read_files(files: BTreeMap<String, String>) -> Config {
         "DEMO_LISTEN" => Some("127.0.0.1:0".to_owned()),
         _ => None,
     };
-    let world = World { files: &files, environment: &environment, host: "example", processors: 2 };
+    let now = EventTime::from_secs(1_796_000_000);
+    let world =
+        World { files: &files, environment: &environment, host: "example", processors: 2, now };
     config::read("tidegauge.toml", &world).unwrap_or_else(|problems| panic!("{problems}"))
 }
 

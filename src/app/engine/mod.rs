@@ -43,6 +43,8 @@ pub struct Engine {
     topics: BTreeMap<Arc<str>, TopicState>,
     missing_topics: BTreeSet<String>,
     brokers_up: bool,
+    /// Why none answers, as far as that is known.
+    brokers_why: Option<String>,
     /// The cluster that everything is read from, once it is known.
     cluster: Option<String>,
     /// Measures that are being filled from the topics, by the names of slice and
@@ -114,6 +116,7 @@ impl Engine {
             topics: BTreeMap::new(),
             missing_topics: BTreeSet::new(),
             brokers_up: true,
+            brokers_why: None,
             cluster: None,
             filling: BTreeSet::new(),
             begun: filling::Begun::default(),
@@ -325,9 +328,10 @@ impl Engine {
         }
     }
 
-    /// Whether any broker answers.
-    pub fn brokers(&mut self, up: bool) {
+    /// Whether any broker answers, and why none does as far as that is known.
+    pub fn brokers(&mut self, up: bool, why: Option<String>) {
         self.brokers_up = up;
+        self.brokers_why = why;
     }
 
     /// The name of a slice.

@@ -83,6 +83,7 @@ impl Engine {
                 .collect(),
             missing_topics: self.missing_topics.iter().cloned().collect(),
             brokers_up: self.brokers_up,
+            brokers_why: self.brokers_why.clone(),
             dead_letters,
             other_currency: self.other_currency(),
             overfull_levels: self.store.overfull_levels(),

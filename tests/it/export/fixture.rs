@@ -476,6 +476,7 @@ pub(super) fn story(site: &Site, step: i64) -> Report {
         topics,
         missing_topics: vec!["crm-events".to_owned()],
         brokers_up: true,
+        brokers_why: None,
         dead_letters: DeadLetterReport { written: 15, pending: 0, blocked: false },
         other_currency: Vec::new(),
         overfull_levels: Vec::new(),

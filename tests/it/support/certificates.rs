@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -62,8 +62,15 @@ impl Authority {
 
     /// One that is valid from the beginning of a year to that of another.
     pub(crate) fn issue_for(&self, names: &[&str], years: (i32, i32)) -> Identity {
+        self.issue_named("of a test", names, years)
+    }
+
+    /// The same, for a subject with a name of its own.
+    pub(crate) fn issue_named(&self, subject: &str, names: &[&str], years: (i32, i32)) -> Identity {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names");
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, subject);
         params.not_before = date_time_ymd(years.0, 1, 1);
         params.not_after = date_time_ymd(years.1, 1, 1);
         params.extended_key_usages =

@@ -82,10 +82,24 @@ fn jars() -> PathBuf {
 
 const LOGIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 
+/// What a broker has beside what all have.
+#[derive(Default)]
+pub(crate) struct More {
+    /// Lines of its properties.
+    pub(crate) properties: Vec<String>,
+    /// Listeners, as `NAME`, its protocol, where it is, and where clients are sent.
+    pub(crate) listeners: Vec<(String, &'static str, SocketAddr, SocketAddr)>,
+    /// Arguments of the formatting.
+    pub(crate) format: Vec<String>,
+    /// Properties of its Java.
+    pub(crate) java: Vec<String>,
+}
+
 /// One broker, and its own controller.
 pub(crate) struct Kafka {
     port: u16,
     sasl_port: u16,
+    java: Vec<String>,
     folder: TempDir,
     process: Option<Child>,
     admin: AdminClient<DefaultClientContext>,
@@ -127,17 +141,32 @@ impl Kafka {
 
     /// As [`Kafka::formatted`], with a listener behind the proxy if there is one.
     pub(crate) fn formatted_behind(extra: &[&str], proxy: Option<&Proxy>) -> Kafka {
+        let outside =
+            |proxy: &Proxy| ("OUTSIDE".to_owned(), "PLAINTEXT", proxy.target(), proxy.address());
+        Kafka::formatted_with(More {
+            properties: extra.iter().map(|line| (*line).to_owned()).collect(),
+            listeners: proxy.map(outside).into_iter().collect(),
+            ..More::default()
+        })
+    }
+
+    /// A broker on its port that does not run yet.
+    pub(crate) fn formatted_with(more: More) -> Kafka {
         let folder = tempfile::tempdir().expect("a folder for the broker");
         let (port, sasl_port, controller) = (free_port(), free_port(), free_port());
-        let outside = |address: SocketAddr| format!(",OUTSIDE://{address}");
-        let listener = proxy.map(|proxy| outside(proxy.target())).unwrap_or_default();
-        let advertised = proxy.map(|proxy| outside(proxy.address())).unwrap_or_default();
+        let (mut listener, mut advertised, mut protocols) =
+            (String::new(), String::new(), String::new());
+        for (name, protocol, at, sent_to) in &more.listeners {
+            listener = format!("{listener},{name}://{at}");
+            advertised = format!("{advertised},{name}://{sent_to}");
+            protocols = format!("{protocols},{name}:{protocol}");
+        }
         let mut properties = format!(
             "process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller}{listener}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port}{advertised}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,OUTSIDE:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT{protocols}
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 inter.broker.listener.name=PLAINTEXT
@@ -164,7 +193,7 @@ log.cleaner.backoff.ms=200
 ",
             log = folder.path().join("log").display(),
         );
-        for line in extra {
+        for line in &more.properties {
             properties.push_str(line);
             properties.push('\n');
         }
@@ -174,13 +203,15 @@ log.cleaner.backoff.ms=200
         admin.set("reconnect.backoff.max.ms", "500");
         admin.set("log_level", "0");
         let admin = admin.create().expect("an admin client");
-        let kafka = Kafka { port, sasl_port, folder, process: None, admin };
+        let java = more.java;
+        let kafka = Kafka { port, sasl_port, java, folder, process: None, admin };
         // 22 characters of base64, as ids are.
         let cluster_id = format!("tidegauge-tests-{port:05}A");
         let status = kafka
             .java("kafka.tools.StorageTool")
             .args(["format", "--standalone", "-t", &cluster_id, "-c"])
             .arg(kafka.folder.path().join("server.properties"))
+            .args(&more.format)
             .status()
             .expect(
                 "Java, which runs Apache Kafka (Debian: apt-get install openjdk-17-jre-headless)",
@@ -199,6 +230,7 @@ log.cleaner.backoff.ms=200
         command
             .args(["-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+            .args(&self.java)
             .arg("-cp")
             .arg(format!("{}/*", jars().display()))
             .arg(main)
@@ -256,7 +288,7 @@ log.cleaner.backoff.ms=200
     /// Nothing is dropped at the end of a test process: a small shell waits for that
     /// process and then kills the broker and removes its folder.
     #[expect(clippy::zombie_processes, reason = "it outlives this process on purpose")]
-    fn die_with(&self, parent: u32) {
+    pub(crate) fn die_with(&self, parent: u32) {
         let Some(process) = &self.process else { return };
         let script = "while kill -0 $1 2>/dev/null; do sleep 0.2; done; kill -9 $2; sleep 0.2; rm -rf \"$3\"";
         Command::new("sh")
@@ -359,6 +391,11 @@ log.cleaner.backoff.ms=200
                 .expect("send");
         }
         producer.flush(Duration::from_secs(30)).expect("written");
+    }
+
+    /// The client with which topics are made and changed.
+    pub(crate) fn admin(&self) -> &AdminClient<DefaultClientContext> {
+        &self.admin
     }
 
     /// What a group committed for a partition.

@@ -45,6 +45,7 @@ pub(crate) struct Seen {
     pub(crate) missing: Vec<String>,
     pub(crate) found: Vec<String>,
     pub(crate) brokers: Vec<bool>,
+    pub(crate) silence: Option<String>,
     pub(crate) fatal: Option<String>,
     pub(crate) compacted: Vec<(String, CompactionSign)>,
     pub(crate) next_sequence: u64,
@@ -89,7 +90,13 @@ impl Seen {
             }
             SourceEvent::TopicMissing(topic) => self.missing.push(topic),
             SourceEvent::TopicFound(topic) => self.found.push(topic),
-            SourceEvent::Brokers { up } => self.brokers.push(up),
+            SourceEvent::Brokers { up, why } => {
+                // That a cause is known by now is no change.
+                if self.brokers.last() != Some(&up) || why.is_none() {
+                    self.brokers.push(up);
+                }
+                self.silence = why;
+            }
             SourceEvent::Fatal(text) => self.fatal = Some(text),
             SourceEvent::Closed => self.closed = true,
             SourceEvent::Cluster(id) => {

@@ -1,0 +1,132 @@
+//! What lets a client in: TLS and sign-in as librdkafka's settings, and the tokens that
+//! all clients of an instance share.
+//!
+//! This is the one place that turns what is declared into settings, so that no client
+//! goes another way than the others.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use rdkafka::bindings::rd_kafka_t;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::error::KafkaResult;
+
+use super::token::{Admitted, Tokens};
+use crate::config::{KafkaSpec, SignInSpec, TlsSpec};
+
+/// What lets clients in; clones share their tokens. The default is what a plain listener
+/// needs: nothing.
+#[derive(Clone, Default)]
+pub struct Access(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    tls: Option<TlsSpec>,
+    sign_in: Option<SignInSpec>,
+    /// Fetched from the first client on.
+    tokens: OnceLock<Tokens>,
+}
+
+/// Secrets do not show themselves.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("tls", &self.0.tls)
+            .field("sign_in", &self.0.sign_in)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// As declared. Nothing is fetched before there is a client.
+    pub fn new(spec: &KafkaSpec) -> Access {
+        let (tls, sign_in) = (spec.tls.clone(), spec.sign_in.clone());
+        Access(Arc::new(Inner { tls, sign_in, tokens: OnceLock::new() }))
+    }
+
+    /// How connections are encrypted, if that is declared.
+    pub(super) fn tls(&self) -> Option<&TlsSpec> {
+        self.0.tls.as_ref()
+    }
+
+    /// Who signs in, if that is declared.
+    pub(super) fn sign_in(&self) -> Option<&SignInSpec> {
+        self.0.sign_in.as_ref()
+    }
+
+    /// Why clients have no token to sign in with; `None` where they have, or need none.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.0.tokens.get().and_then(Tokens::trouble)
+    }
+
+    /// Whether the token of the clients has ended, or will any moment.
+    pub(super) fn is_between_tokens(&self) -> bool {
+        self.0.tokens.get().is_some_and(Tokens::is_ending)
+    }
+
+    pub(super) fn tokens(&self) -> Option<&Tokens> {
+        match &self.0.sign_in {
+            Some(SignInSpec::Token(spec)) => {
+                Some(self.0.tokens.get_or_init(|| Tokens::start(spec)))
+            }
+            _ => None,
+        }
+    }
+
+    /// A client that signs in so. `native` gives its pointer.
+    pub(super) fn create<T, C>(
+        &self,
+        config: &ClientConfig,
+        context: C,
+        native: impl FnOnce(&T) -> *mut rd_kafka_t,
+    ) -> KafkaResult<Admitted<T>>
+    where
+        C: ClientContext,
+        T: FromClientConfigAndContext<C>,
+    {
+        let client = config.create_with_context(context)?;
+        Ok(Admitted::new(self, client, native))
+    }
+
+    /// Sets what is declared; where nothing is, the properties count.
+    pub(super) fn apply(&self, config: &mut ClientConfig) {
+        let (tls, sign_in) = (&self.0.tls, &self.0.sign_in);
+        let protocol = match (tls, sign_in) {
+            (None, None) => return,
+            (Some(_), None) => "ssl",
+            (None, Some(_)) => "sasl_plaintext",
+            (Some(_), Some(_)) => "sasl_ssl",
+        };
+        config.set("security.protocol", protocol);
+        if let Some(tls) = tls {
+            apply_tls(tls, config);
+        }
+        match sign_in {
+            Some(SignInSpec::Password { mechanism, username, password }) => {
+                config
+                    .set("sasl.mechanism", mechanism.name())
+                    .set("sasl.username", username)
+                    .set("sasl.password", password.expose());
+            }
+            Some(sign_in @ SignInSpec::Token(_)) => {
+                config.set("sasl.mechanism", sign_in.mechanism());
+            }
+            None => {}
+        }
+    }
+}
+
+fn apply_tls(tls: &TlsSpec, config: &mut ClientConfig) {
+    // `probe` looks for the bundle of the system at the usual places: the OpenSSL that is
+    // linked in knows only where it would be if it had been installed here.
+    config.set("ssl.ca.location", tls.ca.as_deref().unwrap_or("probe"));
+    if let Some(identity) = &tls.identity {
+        config
+            .set("ssl.certificate.location", &identity.certificate)
+            .set("ssl.key.location", &identity.key);
+        if let Some(password) = &identity.key_password {
+            config.set("ssl.key.password", password.expose());
+        }
+    }
+}
