@@ -106,7 +106,6 @@ impl Declared {
         let is_of_sign_in = name.starts_with("sasl.") && !name.starts_with("sasl.kerberos.");
         match name {
             "security.protocol" if self.tls => Some("[kafka.tls]"),
-            "security.protocol" if self.sign_in => Some("[kafka.sign_in]"),
             _ if self.tls && is_of_tls => Some("[kafka.tls]"),
             _ if self.sign_in && is_of_sign_in => Some("[kafka.sign_in]"),
             _ => None,
@@ -117,8 +116,9 @@ impl Declared {
 /// Says where a password or a token can be heard on its way to another machine.
 fn warn_of_plain_connections(spec: &KafkaSpec, at: Value<'_>) {
     let property = |name: &str| spec.properties.get(name).map(|text| text.to_ascii_uppercase());
+    let is_encrypted = property("security.protocol").is_some_and(|of| of.ends_with("SSL"));
     let (mechanism, as_it_is) = match &spec.sign_in {
-        Some(sign_in) if spec.tls.is_none() => {
+        Some(sign_in) if spec.tls.is_none() && !is_encrypted => {
             (sign_in.mechanism().to_owned(), sign_in.is_told_as_it_is())
         }
         None if property("security.protocol").as_deref() == Some("SASL_PLAINTEXT") => {

@@ -92,11 +92,17 @@ impl Access {
     /// Sets what is declared; where nothing is, the properties count.
     pub(super) fn apply(&self, config: &mut ClientConfig) {
         let (tls, sign_in) = (&self.0.tls, &self.0.sign_in);
-        let protocol = match (tls, sign_in) {
-            (None, None) => return,
-            (Some(_), None) => "ssl",
-            (None, Some(_)) => "sasl_plaintext",
-            (Some(_), Some(_)) => "sasl_ssl",
+        if tls.is_none() && sign_in.is_none() {
+            return;
+        }
+        // Of what is declared by half, the other half may be among the properties.
+        let is_ssl = |protocol: &str| protocol.to_ascii_lowercase().ends_with("ssl");
+        let encrypted = tls.is_some() || config.get("security.protocol").is_some_and(is_ssl);
+        let mechanism = config.get("sasl.mechanism").or(config.get("sasl.mechanisms"));
+        let protocol = match (encrypted, sign_in.is_some() || mechanism.is_some()) {
+            (true, false) => "ssl",
+            (true, true) => "sasl_ssl",
+            (false, _) => "sasl_plaintext",
         };
         config.set("security.protocol", protocol);
         if let Some(tls) = tls {
@@ -128,5 +134,37 @@ fn apply_tls(tls: &TlsSpec, config: &mut ClientConfig) {
         if let Some(password) = &identity.key_password {
             config.set("ssl.key.password", password.expose());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{PasswordMechanism, Secret};
+
+    #[test]
+    fn the_protocol_follows_from_what_is_declared_and_the_properties() {
+        let password = || SignInSpec::Password {
+            mechanism: PasswordMechanism::Plain,
+            username: "gauge".to_owned(),
+            password: Secret::new("secret"),
+        };
+        let check = |tls: bool, sign_in: bool, property: Option<(&str, &str)>, expected| {
+            let mut config = ClientConfig::new();
+            if let Some((name, value)) = property {
+                config.set(name, value);
+            }
+            let tls = tls.then(TlsSpec::default);
+            let sign_in = sign_in.then(password);
+            Access(Arc::new(Inner { tls, sign_in, tokens: OnceLock::new() })).apply(&mut config);
+            assert_eq!(config.get("security.protocol"), expected, "{property:?}");
+        };
+        check(false, false, None, None);
+        check(false, false, Some(("security.protocol", "ssl")), Some("ssl"));
+        check(true, false, None, Some("ssl"));
+        check(true, false, Some(("sasl.mechanism", "GSSAPI")), Some("sasl_ssl"));
+        check(true, true, None, Some("sasl_ssl"));
+        check(false, true, None, Some("sasl_plaintext"));
+        check(false, true, Some(("security.protocol", "SASL_SSL")), Some("sasl_ssl"));
     }
 }

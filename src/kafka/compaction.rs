@@ -72,9 +72,13 @@ fn ask(
         match answer {
             Ok(of) => {
                 let policy = of.get("cleanup.policy").and_then(|entry| entry.value.clone());
-                let is_compacted = policy.is_some_and(|policy| policy.contains("compact"));
+                // rdkafka gives a topic without the right as one without settings.
+                let Some(policy) = policy else {
+                    refused = Some(RDKafkaErrorCode::TopicAuthorizationFailed);
+                    continue;
+                };
                 if let OwnedResourceSpecifier::Topic(topic) = of.specifier {
-                    answered.insert(topic, is_compacted);
+                    answered.insert(topic, policy.contains("compact"));
                 }
             }
             Err(code) => refused = Some(code),

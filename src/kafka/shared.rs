@@ -260,7 +260,8 @@ impl Shared {
     }
 
     fn explain(&self, trouble: &str) -> Option<String> {
-        silence::explain(&self.access, &self.properties, &self.bootstrap, trouble)
+        let answered = self.answered.load(Ordering::Relaxed);
+        silence::explain(&self.access, &self.properties, &self.bootstrap, trouble, answered)
     }
 
     /// May look at a broker, and take seconds.

@@ -1,7 +1,7 @@
 //! Why no broker answers, in words for an operator.
 //!
-//! librdkafka's own words name the function that failed rather than the cause. Where they
-//! are about TLS, a look at the broker says more.
+//! librdkafka's own words name the function that failed rather than the cause. Where
+//! a connection was made, a look at the broker says more.
 
 use std::collections::BTreeMap;
 
@@ -9,48 +9,45 @@ use super::access::Access;
 use super::handshake::{Seen, look};
 use crate::config::TlsSpec;
 
-/// Parts of what librdkafka says where a connection fails for TLS.
-const TLS: &[&str] = &["SSL handshake failed", "certificate verify failed", "ssl_", "alert"];
+/// What librdkafka says of a broker to which there is no connection at all.
+const NO_CONNECTION: &[&str] = &["Connect to", "Failed to resolve", "setup timed out"];
+
+const NO_TLS: &str = "this listener speaks no TLS: choose another one in `brokers`, or leave \
+                      [kafka.tls] out";
 
 /// What is wrong and what to do, from what librdkafka said last, if it said anything: of a
 /// listener of another kind, which closes the connection, it does not. May connect to a
-/// broker, and take seconds.
+/// broker, and take seconds. `answered` is whether any broker ever has.
 pub(super) fn explain(
     access: &Access,
     properties: &BTreeMap<String, String>,
     brokers: &str,
     said: &str,
+    answered: bool,
 ) -> Option<String> {
     if let Some(trouble) = access.trouble() {
         return Some(trouble);
     }
-    if said.is_empty() {
-        let broker = brokers.split(',').next().unwrap_or_default().trim();
-        return of_silence(access, properties, broker).map(|why| format!("{broker}: {why}"));
-    }
-    let why = address(said).and_then(|address| {
-        let tls = declared(access, properties)?;
-        if !TLS.iter().any(|part| said.contains(part)) {
-            return None;
-        }
-        let why = match look(address, &tls) {
-            Seen::NoTls => NO_TLS.to_owned(),
-            Seen::Wrong(why) => why,
-            Seen::Nothing | Seen::Sound => return None,
-        };
-        Some(format!("{address}: {why} (librdkafka says: {said})"))
+    let first = || brokers.split(',').next().map(str::trim);
+    let broker = if said.is_empty() { first() } else { address(said) };
+    let is_reached = !NO_CONNECTION.iter().any(|part| said.contains(part));
+    let why = broker.filter(|_| is_reached).and_then(|broker| {
+        let why = seen(access, properties, broker, answered)?;
+        Some(format!("{broker}: {why}"))
     });
-    why.or_else(|| Some(said.to_owned()))
+    match (why, said.is_empty()) {
+        (why, true) => why,
+        (None, false) => Some(said.to_owned()),
+        (Some(why), false) => Some(format!("{why} (librdkafka says: {said})")),
+    }
 }
 
-const NO_TLS: &str = "this listener speaks no TLS: choose another one in `brokers`, or leave \
-                      [kafka.tls] out";
-
-/// What may be wrong with a broker that takes connections and closes them.
-fn of_silence(
+/// What a look at a broker tells.
+fn seen(
     access: &Access,
     properties: &BTreeMap<String, String>,
     broker: &str,
+    answered: bool,
 ) -> Option<String> {
     let tls = declared(access, properties);
     let signs_in = access.sign_in().is_some() || properties.contains_key("sasl.mechanism");
@@ -60,7 +57,7 @@ fn of_silence(
         }
         (Seen::Wrong(why), Some(_)) => Some(why),
         (Seen::NoTls, Some(_)) => Some(NO_TLS.to_owned()),
-        (Seen::Sound, Some(_)) | (Seen::NoTls, None) if !signs_in => Some(
+        (Seen::Sound, Some(_)) | (Seen::NoTls, None) if !signs_in && !answered => Some(
             "it takes connections and does not answer: a listener that asks who comes does so \
              where nothing is declared: write [kafka.sign_in]"
                 .to_owned(),

@@ -167,6 +167,8 @@ fn a_password_that_others_can_hear_is_a_warning() {
     assert!(warned("k:1", &sign_in("SCRAM-SHA-256")).contains("try passwords"));
     assert_eq!(warned("localhost:1,127.0.0.1:2,[::1]:3", &sign_in("PLAIN")), "");
     assert_eq!(warned("k:1", &format!("[kafka.tls]\n{}", sign_in("PLAIN"))), "");
+    let property = "[kafka.properties]\nsecurity.protocol = \"SASL_SSL\"";
+    assert_eq!(warned("k:1", &format!("{}\n{property}", sign_in("PLAIN"))), "");
     let properties = "[kafka.properties]\nsecurity.protocol = \"sasl_plaintext\"\n\
                       sasl.mechanism = \"PLAIN\"";
     assert!(warned("k:1", properties).contains("can sign in with it"));

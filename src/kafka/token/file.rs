@@ -41,17 +41,18 @@ impl TokenFile {
 impl TokenSource for TokenFile {
     fn fetch(&mut self) -> Result<(Token, Duration), String> {
         let value = self.read()?;
-        let newest = self.newest.take().filter(|newest| newest.value == value);
-        let token = newest.unwrap_or_else(|| {
-            let said = jwt::claims(&value);
-            Token {
-                value,
-                principal: said.subject.unwrap_or_else(|| "token".to_owned()),
-                expires: said.expires.unwrap_or_else(|| now_millis() + UNSAID),
-                extensions: self.extensions.clone(),
-            }
-        });
-        if token.expires <= now_millis() && jwt::claims(&token.value).expires.is_some() {
+        let said = jwt::claims(&value);
+        // One that does not say is the same one still, until half of its time is over.
+        let newest = self.newest.take().filter(|of| of.value == value);
+        let unsaid = newest.map(|of| of.expires).filter(|at| *at > now_millis() + UNSAID / 2);
+        let is_said = said.expires.is_some();
+        let token = Token {
+            value,
+            principal: said.subject.unwrap_or_else(|| "token".to_owned()),
+            expires: said.expires.or(unsaid).unwrap_or_else(|| now_millis() + UNSAID),
+            extensions: self.extensions.clone(),
+        };
+        if is_said && token.expires <= now_millis() {
             return Err(format!(
                 "the token in `{}` has expired: look at what keeps it fresh",
                 self.path
