@@ -1,20 +1,29 @@
-//! One metrics page, uncompressed, at 10,000 and 100,000 series.
+//! One metrics page, uncompressed, at 10,000 and 100,000 series; and what TLS and a password
+//! add to a scrape of the smaller one, on a connection that is kept and on new ones.
 //!
 //! `cargo bench --bench scrape`
 
 use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tidegauge::event::{Decimal, EventTime, Field, Span, Vocabulary};
 use tidegauge::export::{
-    DeadLetterReport, OpenMetricsVersion, PageFormat, ProcessUse, Report, Site, encode,
+    self, DeadLetterReport, Hosts, OpenMetricsVersion, PageFormat, ProcessUse, Report, Served,
+    Site, Web, encode,
 };
 use tidegauge::kpi::{
     AggregateSpec, Declarations, Direction, Formula, KpiFigure, KpiSnapshot, KpiSpec, MeasureSpec,
     Operator, Quantity, SeriesSnapshot, Share, SliceSnapshot, SliceSpec, Unit,
 };
 use tidegauge::window::WindowSpec;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 const WINDOWS: [i64; 3] = [300, 3_600, 86_400];
 const MEASURES: usize = 6;
@@ -134,5 +143,96 @@ fn scrape(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, scrape);
+/// A server in this process, with a web configuration or without.
+struct Server {
+    address: SocketAddr,
+    _runtime: Runtime,
+    _reports: watch::Sender<Option<Arc<Report>>>,
+}
+
+fn serve(web: Option<Web>) -> Server {
+    let runtime = Runtime::new().expect("a runtime");
+    let (reports, receiver) = watch::channel(Some(Arc::new(report(10_000))));
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = runtime.block_on(async { export::listen(any) }).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let served = Served {
+        site: Arc::new(site()),
+        reports: receiver,
+        loading: Arc::default(),
+        hosts: Hosts::new(address.ip(), &[]),
+        web: web.map(Arc::new),
+    };
+    runtime.spawn(export::serve(listener, served, std::future::pending()));
+    Server { address, _runtime: runtime, _reports: reports }
+}
+
+/// Asks as Prometheus does, and reads all of the answer; gives its length.
+fn ask(stream: &mut (impl Read + Write), credentials: &str) -> usize {
+    let head = format!(
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n{credentials}\r\n"
+    );
+    stream.write_all(head.as_bytes()).expect("it is sent");
+    let mut answer = Vec::new();
+    let mut part = vec![0; 1 << 16];
+    // The answer comes in chunks, the last of which is empty.
+    while !answer.ends_with(b"\r\n0\r\n\r\n") {
+        let read = stream.read(&mut part).expect("it is read");
+        assert!(read > 0, "the answer ends early");
+        answer.extend_from_slice(&part[..read]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    answer.len()
+}
+
+fn access(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a pair");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    put("server.crt", &own.cert.pem());
+    put("server.key", &own.signing_key.serialize_pem());
+    let hash = export::hash_password("secret", 12).expect("a hash");
+    put(
+        "web.yml",
+        &format!(
+            "tls_server_config: {{ cert_file: server.crt, key_file: server.key }}\n\
+             basic_auth_users: {{ a: \"{hash}\" }}\n"
+        ),
+    );
+    let web = Web::open(&folder.path().join("web.yml")).unwrap_or_else(|error| panic!("{error}"));
+    let (open, closed) = (serve(None), serve(Some(web)));
+    let mut roots = RootCertStore::empty();
+    roots.add(own.cert.der().clone()).expect("an issuer");
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let config = Arc::new(config);
+    let plain = || TcpStream::connect(open.address).expect("a connection");
+    let secure = || {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connection = ClientConnection::new(Arc::clone(&config), name).expect("a client");
+        let stream = TcpStream::connect(closed.address).expect("a connection");
+        StreamOwned::new(connection, stream)
+    };
+    let credentials = "Authorization: Basic YTpzZWNyZXQ=\r\n";
+    let mut group = criterion.benchmark_group("access");
+    group.sample_size(50);
+    let mut kept = plain();
+    group.bench_function("plain/kept", |bencher| bencher.iter(|| ask(&mut kept, "")));
+    let mut kept = secure();
+    group.bench_function("secure/kept", |bencher| {
+        bencher.iter(|| ask(&mut kept, credentials));
+    });
+    group.bench_function("plain/new", |bencher| bencher.iter(|| ask(&mut plain(), "")));
+    group.bench_function("secure/new", |bencher| {
+        bencher.iter(|| ask(&mut secure(), credentials));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, scrape, access);
 criterion_main!(benches);

@@ -14,7 +14,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy, sink};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -40,8 +40,11 @@ const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
     Content-Length: 51\r\n\
     Cache-Control: no-store\r\n\
-    Content-Security-Policy: default-src 'none'\r\n\
+    Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'\r\n\
+    Referrer-Policy: no-referrer\r\n\
     X-Content-Type-Options: nosniff\r\n\
+    X-Frame-Options: SAMEORIGIN\r\n\
     Connection: close\r\n\r\n\
     This port speaks HTTPS: ask for https:// instead.\r\n";
 
@@ -150,6 +153,9 @@ async fn secure(
         if first[0].is_ascii_uppercase() {
             stream.write_all(PLAIN).await?;
             stream.shutdown().await?;
+            // What is closed with something unread takes the answer with it.
+            let mut unread = stream.take(HEAD_LIMIT as u64);
+            let _ = timeout(LOOK, copy(&mut unread, &mut sink())).await;
         }
         return Ok(None);
     }

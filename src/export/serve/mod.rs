@@ -5,6 +5,7 @@
 //! an alert depends on needs timeouts and a bound on connections, which
 //! `axum::serve` does not have.
 
+mod admission;
 mod connection;
 mod hosts;
 mod places;

@@ -15,19 +15,19 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use super::Hosts;
-use super::connection::Client;
+use super::admission::{Sees, admit};
 use crate::export::format::PageFormat;
 use crate::export::loading::{self, LoadedShare, Loading};
 use crate::export::pages::PageCache;
 use crate::export::status::{self, History, Status};
-use crate::export::web::{Refusal, SignIn, Web};
+use crate::export::web::Web;
 use crate::export::{NotReady, Report, Site};
 
 /// The engine publishes every second; after this long without a report it is
 /// stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -49,11 +49,6 @@ No such page. There are:
 /readyz           200 while its verdicts count, else 503 and why not
 /api/status.json  the data of the status page
 /api/status.html  the part of the status page that changes
-";
-
-const SIGN_IN: &str = "\
-This server asks who you are: sign in with a name and a password, a token, or a
-certificate, as its web configuration declares. /healthz and /readyz answer everybody.
 ";
 
 /// What the routes share.
@@ -155,65 +150,6 @@ pub(super) fn router(pages: Arc<Pages>, hosts: Hosts, web: Option<Arc<Web>>) -> 
         .layer(from_fn_with_state((hosts, web), guard))
 }
 
-/// Whether a request is of somebody who may see everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sees {
-    Everything,
-    /// Whether the instance is well, and no more.
-    Health,
-}
-
-/// Lets requests in whose client has signed in, where that is asked for, and probes, which
-/// have no password.
-async fn admit(
-    State(web): State<Option<Arc<Web>>>,
-    Extension(client): Extension<Client>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let Some(web) = web else {
-        request.extensions_mut().insert(Sees::Everything);
-        return next.run(request).await;
-    };
-    let probe = matches!(request.uri().path(), "/healthz" | "/readyz");
-    // A probe that brings a password is a guess like any other.
-    let limited = !probe || request.headers().contains_key(header::AUTHORIZATION);
-    if limited && let Err(wait) = web.allow() {
-        web.refuse(Refusal::RateLimited, client.peer);
-        let mut response = respond(StatusCode::TOO_MANY_REQUESTS, TEXT, "too many requests\n");
-        let seconds = HeaderValue::from(wait.as_secs() + 1);
-        response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        return response;
-    }
-    let sees = match web.sign_in(request.headers(), client.certificate).await {
-        SignIn::NotAsked | SignIn::Done => Sees::Everything,
-        SignIn::Refused(Refusal::NoCredentials) if probe => Sees::Health,
-        SignIn::Refused(refusal) => {
-            web.refuse(refusal, client.peer);
-            if !probe {
-                return unauthorized(&web);
-            }
-            Sees::Health
-        }
-    };
-    request.extensions_mut().insert(sees);
-    next.run(request).await
-}
-
-fn unauthorized(web: &Web) -> Response {
-    let challenges = web.challenges();
-    // A certificate alone is nothing that HTTP could ask for.
-    let status = match challenges.is_empty() {
-        true => StatusCode::FORBIDDEN,
-        false => StatusCode::UNAUTHORIZED,
-    };
-    let mut response = respond(status, TEXT, SIGN_IN);
-    for challenge in challenges {
-        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
-    }
-    response
-}
-
 /// Refuses what was meant for somebody else, and sees to it that no browser makes more
 /// of an answer than it is.
 async fn guard(
@@ -243,7 +179,7 @@ async fn guard(
     response
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+pub(super) fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
     (status, [(header::CONTENT_TYPE, kind)], body.into()).into_response()
 }
 

@@ -7,9 +7,11 @@
 //! not at all. Never done here: answering a request, and writing a name, a password or a
 //! token anywhere.
 
+mod algorithms;
 mod clients;
 mod files;
 mod passwords;
+mod pem;
 mod rate;
 mod refusals;
 mod reload;
@@ -200,8 +202,14 @@ impl Web {
     }
 
     /// Who a request comes from.
-    pub(super) async fn sign_in(&self, headers: &HeaderMap, certificate: bool) -> SignIn {
-        sign_in::look(&self.current(), &self.passwords, headers, certificate).await
+    pub(super) async fn sign_in(
+        &self,
+        headers: &HeaderMap,
+        peer: SocketAddr,
+        certificate: bool,
+    ) -> SignIn {
+        let in_force = self.current();
+        sign_in::look(&in_force, &self.passwords, headers, peer.ip(), certificate).await
     }
 
     /// Takes a request out of what `rate_limit` allows; the error says when one is allowed

@@ -2,12 +2,14 @@
 //!
 //! bcrypt takes long on purpose, some fifty milliseconds. A scraper would pay that each
 //! time, so what was right is remembered by a hash under a key that this process alone
-//! has. Wrong passwords are not remembered: they cost their guesser the same each time, and
-//! no more than two are looked at at once.
+//! has. Wrong passwords are not remembered: they cost their guesser the same each time. No
+//! more than two are looked at at once, and few of one address wait for it, so that guesses
+//! neither take all processors nor keep others from their first sign-in.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::str::FromStr as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bcrypt::HashParts;
 use sha2::{Digest as _, Sha256};
@@ -16,6 +18,8 @@ use tokio::task::spawn_blocking;
 
 /// Passwords that are looked at at once.
 const AT_ONCE: usize = 2;
+/// Passwords of one address that are looked at or wait for it.
+const OF_ONE_PEER: usize = 8;
 /// bcrypt looks at no more bytes of a password than this.
 pub(super) const LONGEST: usize = 72;
 
@@ -26,39 +30,88 @@ pub(super) struct Passwords {
     key: [u8; 32],
     /// By user, so that there are never more than users.
     right: Mutex<HashMap<String, Fingerprint>>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
+    waiting: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// What became of a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    Right,
+    Wrong,
+    /// Too many of its address are waiting.
+    TooMany,
+}
+
+/// One password of an address that is looked at, or waits for it.
+struct Waiting<'p> {
+    passwords: &'p Passwords,
+    peer: IpAddr,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.passwords.waiting();
+        if let Some(count) = waiting.get_mut(&self.peer) {
+            *count -= 1;
+        }
+        waiting.retain(|_, count| *count > 0);
+    }
 }
 
 impl Passwords {
     /// With a key from the system's random source.
     pub(super) fn new(key: [u8; 32]) -> Passwords {
-        Passwords { key, right: Mutex::default(), turns: Semaphore::new(AT_ONCE) }
+        Passwords {
+            key,
+            right: Mutex::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Mutex::default(),
+        }
     }
 
-    /// Whether `password` is that of `user`. Takes as long for users that do not exist.
-    pub(super) async fn is_right(
+    /// Whether `password`, from `peer`, is that of `user`. Takes as long for users that do
+    /// not exist.
+    pub(super) async fn judge(
         &self,
         users: &BTreeMap<String, String>,
         user: &str,
         password: &str,
-    ) -> bool {
+        peer: IpAddr,
+    ) -> Judged {
         let hash = users.get(user).filter(|_| password.len() <= LONGEST);
         let fingerprint = hash.map(|hash| self.fingerprint(user, hash, password));
         if fingerprint.is_some() && self.right().get(user).copied() == fingerprint {
-            return true;
+            return Judged::Right;
         }
+        let Some(_waiting) = self.wait(peer.to_canonical()) else { return Judged::TooMany };
         let against = hash.cloned().unwrap_or_else(|| nobody(users));
         let password = password.to_owned();
-        let Ok(_turn) = self.turns.acquire().await else { return false };
-        let matches = spawn_blocking(move || bcrypt::verify(password, &against).unwrap_or(false));
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let matches = spawn_blocking(move || {
+            // Whoever leaves in the midst does not make room for the next one.
+            let _turn = turn;
+            bcrypt::verify(password, &against).unwrap_or(false)
+        });
         let right = matches.await.unwrap_or(false);
         match fingerprint {
             Some(fingerprint) if right => {
                 self.right().insert(user.to_owned(), fingerprint);
-                true
+                Judged::Right
             }
-            _ => false,
+            _ => Judged::Wrong,
         }
+    }
+
+    fn wait(&self, peer: IpAddr) -> Option<Waiting<'_>> {
+        let mut waiting = self.waiting();
+        let count = waiting.entry(peer).or_default();
+        if *count >= OF_ONE_PEER {
+            return None;
+        }
+        *count += 1;
+        drop(waiting);
+        Some(Waiting { passwords: self, peer })
     }
 
     /// Forgets users that there are no more.
@@ -77,6 +130,11 @@ impl Passwords {
         fingerprint.finalize().into()
     }
 
+    fn waiting(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Each change is one call: a panic elsewhere spoils nothing.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn right(&self) -> MutexGuard<'_, HashMap<String, Fingerprint>> {
         // Each change is one call: a panic elsewhere spoils nothing.
         self.right.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,30 +150,53 @@ fn nobody(users: &BTreeMap<String, String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::time::Instant;
 
     use super::*;
 
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn users(password: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("ali".to_owned(), bcrypt::hash(password, 10).expect("a hash"))])
+    }
+
     #[tokio::test]
     async fn only_the_right_password_is_right_and_costs_once() {
-        let hash = bcrypt::hash("open sesame", 10).expect("a hash");
-        let users = BTreeMap::from([("ali".to_owned(), hash)]);
+        let users_before = users("open sesame");
         let passwords = Passwords::new([7; 32]);
         for (user, password) in [("ali", "open"), ("ali", ""), ("baba", "open sesame"), ("", "")] {
-            assert!(!passwords.is_right(&users, user, password).await, "{user} {password}");
+            let judged = passwords.judge(&users_before, user, password, PEER).await;
+            assert_eq!(judged, Judged::Wrong, "{user} {password}");
         }
+        let right = async |users, password| passwords.judge(users, "ali", password, PEER).await;
         let begun = Instant::now();
-        assert!(passwords.is_right(&users, "ali", "open sesame").await);
+        assert_eq!(right(&users_before, "open sesame").await, Judged::Right);
         let first = begun.elapsed();
         let begun = Instant::now();
         for _ in 0..10 {
-            assert!(passwords.is_right(&users, "ali", "open sesame").await);
+            assert_eq!(right(&users_before, "open sesame").await, Judged::Right);
         }
         assert!(begun.elapsed() < first, "ten took {:?}, one {first:?}", begun.elapsed());
-        let changed =
-            BTreeMap::from([("ali".to_owned(), bcrypt::hash("new", 10).expect("a hash"))]);
-        assert!(!passwords.is_right(&changed, "ali", "open sesame").await);
-        assert!(passwords.is_right(&changed, "ali", "new").await);
+        let changed = users("new");
+        assert_eq!(right(&changed, "open sesame").await, Judged::Wrong);
+        assert_eq!(right(&changed, "new").await, Judged::Right);
+    }
+
+    #[tokio::test]
+    async fn guesses_of_one_address_leave_room_for_others() {
+        let users = users("x");
+        let passwords = Passwords::new([7; 32]);
+        let crowd: Vec<_> = (0..OF_ONE_PEER).map(|_| passwords.wait(PEER)).collect();
+        assert!(crowd.iter().all(Option::is_some));
+        assert_eq!(passwords.judge(&users, "ali", "x", PEER).await, Judged::TooMany);
+        let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        assert_eq!(passwords.judge(&users, "ali", "x", other).await, Judged::Right);
+        // What was right once waits for nobody.
+        assert_eq!(passwords.judge(&users, "ali", "x", PEER).await, Judged::Right);
+        drop(crowd);
+        assert_eq!(passwords.judge(&users, "ali", "y", PEER).await, Judged::Wrong);
+        assert!(passwords.waiting().is_empty());
     }
 
     #[test]
@@ -129,8 +210,8 @@ mod tests {
     #[tokio::test]
     async fn what_bcrypt_would_cut_off_is_wrong() {
         let longest = "x".repeat(LONGEST);
-        let users = BTreeMap::from([("a".to_owned(), bcrypt::hash(&longest, 10).expect("a hash"))]);
-        let passwords = Passwords::new([7; 32]);
-        assert!(!passwords.is_right(&users, "a", &format!("{longest}x")).await);
+        let (users, passwords) = (users(&longest), Passwords::new([7; 32]));
+        let longer = format!("{longest}x");
+        assert_eq!(passwords.judge(&users, "ali", &longer, PEER).await, Judged::Wrong);
     }
 }

@@ -28,7 +28,7 @@ pub enum Refusal {
     BadCertificate,
     /// TLS could not be agreed upon.
     Handshake,
-    /// There were too many requests.
+    /// There were too many requests, or passwords at once.
     RateLimited,
 }
 
@@ -69,7 +69,9 @@ impl Refusal {
             Refusal::NoCertificate => "it showed no certificate",
             Refusal::BadCertificate => "its certificate is not accepted",
             Refusal::Handshake => "TLS could not be agreed upon",
-            Refusal::RateLimited => "there are more requests than `rate_limit` allows",
+            Refusal::RateLimited => {
+                "there are more requests than `rate_limit` allows, or too many passwords at once"
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Who a request comes from: a password, a token, or the certificate of its connection.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::clients::ClientCertificates;
-use super::passwords::Passwords;
+use super::passwords::{Judged, Passwords};
 use super::refusals::Refusal;
 use super::spec::InForce;
 use super::tokens;
@@ -45,12 +47,13 @@ impl InForce {
     }
 }
 
-/// Looks at what a request brings; `certificate` is whether its connection showed a right
-/// one.
+/// Looks at what a request of `peer` brings; `certificate` is whether its connection showed
+/// a right one.
 pub(super) async fn look(
     in_force: &InForce,
     passwords: &Passwords,
     headers: &HeaderMap,
+    peer: IpAddr,
     certificate: bool,
 ) -> SignIn {
     let words = in_force.asks_for_words();
@@ -89,8 +92,9 @@ pub(super) async fn look(
     if in_force.users.is_empty() {
         return SignIn::Refused(Refusal::WrongPassword);
     }
-    match passwords.is_right(&in_force.users, user, password).await {
-        true => SignIn::Done,
-        false => SignIn::Refused(Refusal::WrongPassword),
+    match passwords.judge(&in_force.users, user, password, peer).await {
+        Judged::Right => SignIn::Done,
+        Judged::Wrong => SignIn::Refused(Refusal::WrongPassword),
+        Judged::TooMany => SignIn::Refused(Refusal::RateLimited),
     }
 }

@@ -5,25 +5,15 @@
 //! repeated in a message: it may be a password in the wrong place. Why not serde's derive:
 //! it stops at the first mistake.
 
+mod node;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use crate::config::{Place, Problems, did_you_mean};
-
-/// Any YAML value.
-enum Node {
-    Nothing,
-    Boolean(bool),
-    Integer(i64),
-    Number,
-    Text(String),
-    List(Vec<Spanned<Node>>),
-    Table(Vec<(Spanned<String>, Spanned<Node>)>),
-}
+use node::Node;
 
 /// One parsed file.
 pub(super) struct Document {
@@ -259,74 +249,6 @@ pub(super) fn shown(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(AnyNode)
-    }
-}
-
-struct AnyNode;
-
-impl<'de> Visitor<'de> for AnyNode {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Nothing)
-    }
-
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Nothing)
-    }
-
-    fn visit_bool<E>(self, boolean: bool) -> Result<Node, E> {
-        Ok(Node::Boolean(boolean))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
-        Ok(Node::Integer(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Node, E> {
-        Ok(i64::try_from(number).map_or(Node::Number, Node::Integer))
-    }
-
-    fn visit_i128<E>(self, _: i128) -> Result<Node, E> {
-        Ok(Node::Number)
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Node, E> {
-        Ok(Node::Number)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Number)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        let mut nodes = Vec::new();
-        while let Some(node) = list.next_element()? {
-            nodes.push(node);
-        }
-        Ok(Node::List(nodes))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Node, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = table.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Node::Table(entries))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,7 +256,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_has_its_place_and_shows_no_value() {
-        let text = "a: 1\nb:\n  c: secret\n  d: [x, 2, {y: z}]\n  e: ''\n  a9: no\nb: 2\n";
+        let text = "a: 1\nb:\n  c: secret\n  d: [x, 2, {y: z}]\n  e: ''\n  colour9: no\nb: 2\n";
         let problems = Problems::default();
         let document = Document::parse("w.yml", text, &problems).expect("it is YAML");
         let mut table = document.table(&problems).expect("a table");
@@ -344,7 +266,7 @@ mod tests {
         let texts = inner.optional("d").map(|value| value.texts()).unwrap_or_default();
         assert_eq!(texts.iter().map(|(text, _)| *text).collect::<Vec<_>>(), ["x"]);
         assert!(inner.optional("e").and_then(|value| value.text()).is_none());
-        assert!(inner.optional("a8").is_none());
+        assert!(inner.optional("colour").is_none());
         inner.finish();
         assert_eq!(
             ProblemList::from(problems).to_string(),
@@ -352,7 +274,7 @@ mod tests {
              w.yml:4:10: `b.d` has to be a text in quotes, but is a whole number\n\
              w.yml:4:13: `b.d` has to be a text, but is a table\n\
              w.yml:5:6: `b.e` is empty\n  help: fill it in, or leave it out\n\
-             w.yml:6:3: unknown key `a9` in `b`\n  help: did you mean `a8`?\n\
+             w.yml:6:3: unknown key `colour9` in `b`\n  help: did you mean `colour`?\n\
              w.yml:7:1: `b` is there twice\n  help: leave one of them out\n6 problems"
         );
     }
