@@ -41,6 +41,11 @@ pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(Strin
     properties.iter().filter_map(refused).collect()
 }
 
+/// The version of librdkafka that is in this program.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
 /// Settings that every client has, before what the user passes through.
 pub(super) fn base_config(brokers: &str, properties: &BTreeMap<String, String>) -> ClientConfig {
     let mut config = ClientConfig::new();

@@ -31,7 +31,7 @@ mod truncate;
 mod visit;
 
 pub use batch::{Position, RecordBatch, Records};
-pub use client::faults_of_properties;
+pub use client::{faults_of_properties, librdkafka_version};
 pub use dead_letters::{DeadLetter, DeadLetterSettings, DeadLetterState, DeadLetters, Stopped};
 pub use events::{
     CompactionSign, Folded, Gap, GapReason, PartitionEnd, PartitionStart, SourceEvent,
