@@ -4,7 +4,7 @@
 //!
 //! The modules stand in the order in which data flows, which is also the order
 //! of importing: a module imports only modules above it (`tests/it/layers.rs`
-//! holds that). Everything down to [`config`] is pure: it takes the time as an
+//! holds that). Everything down to [`starter`] is pure: it takes the time as an
 //! argument and neither waits, logs, opens a socket nor reads a clock.
 
 pub mod event;
@@ -17,6 +17,7 @@ pub mod objective;
 pub mod catalog;
 pub mod artifact;
 pub mod config;
+pub mod starter;
 pub mod checkpoint;
 pub mod kafka;
 pub mod export;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::aggregate::HashKey;
 use crate::app::backfill::Backfill;
+use crate::app::build::COMMIT;
 use crate::app::clock;
 use crate::app::decoding::RecordDecoder;
 use crate::app::engine::Engine;
@@ -73,13 +74,14 @@ impl Beginning {
 
     /// The fixed part of the pages.
     pub(super) fn site(&self) -> Arc<Site> {
-        Arc::new(Site::new(
+        let site = Site::new(
             Arc::clone(&self.declarations),
             Arc::clone(&self.objectives),
             format!("{:016x}", self.config.fingerprint),
             env!("CARGO_PKG_VERSION"),
             self.config.instance.as_str(),
-        ))
+        );
+        Arc::new(site.built_from(COMMIT.unwrap_or_default()))
     }
 
     /// How far the saved state is read, for the pages.

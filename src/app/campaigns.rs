@@ -61,9 +61,9 @@ pub struct CampaignsSpec {
 /// somebody else's.
 pub fn run_campaigns(spec: &CampaignsSpec, say: &dyn Fn(&str)) -> Result<(), ServiceError> {
     let stop = Stop::new(spec.limit)?;
-    let Some(visit) = wait_for_brokers(spec, &stop, say)? else { return Ok(()) };
-    prepare_topics(spec, &visit, say).map_err(|error| ServiceError::Kafka(error.to_string()))?;
-    drop(visit);
+    if !wait_for_topics(spec, &stop, say)? {
+        return Ok(());
+    }
     let mut settings: Vec<(&str, &str)> =
         spec.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     settings.extend(PRODUCER);
@@ -100,18 +100,19 @@ impl Stop {
     }
 }
 
-/// `None` if it was to stop before they answered.
-fn wait_for_brokers(
+/// Waits until every topic is there; false if it was to stop before that.
+fn wait_for_topics(
     spec: &CampaignsSpec,
     stop: &Stop,
     say: &dyn Fn(&str),
-) -> Result<Option<Visit>, ServiceError> {
+) -> Result<bool, ServiceError> {
     let mut said: Option<Instant> = None;
     while !stop.is_due() {
-        match Visit::connect(&spec.brokers, &spec.properties, &spec.access) {
-            Ok(visit) => return Ok(Some(visit)),
+        let visit = Visit::connect(&spec.brokers, &spec.properties, &spec.access);
+        match visit.and_then(|visit| prepare_topics(spec, &visit, say)) {
+            Ok(()) => return Ok(true),
             Err(VisitError::Refused(why)) => return Err(ServiceError::Kafka(why)),
-            Err(error @ VisitError::Unreachable { .. }) => {
+            Err(error) => {
                 if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
                     say(&format!("waiting: {error}"));
                     said = Some(Instant::now());
@@ -120,7 +121,7 @@ fn wait_for_brokers(
             }
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 /// Makes the topics that are missing, once it is sure that all others are the demo's.

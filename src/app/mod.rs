@@ -9,6 +9,7 @@
 
 mod backfill;
 mod beginning;
+mod build;
 mod campaigns;
 mod changes;
 mod checkpoints;
@@ -29,6 +30,7 @@ mod showcase;
 pub mod stored;
 mod supervised;
 
+pub use build::{COMMIT, features};
 pub use campaigns::{CampaignsSpec, run_campaigns};
 pub use clock::now;
 pub use decoding::{DecodedBatch, LedgerPart, RecordDecoder};

@@ -197,8 +197,8 @@ families! {
         "How long the newest snapshot took to make.";
     START_TIME = Gauge "tidegauge_start_time_seconds" "seconds" [], false,
         "When this process started.";
-    BUILD_INFO = Info "tidegauge_build_info" "" ["version"], false,
-        "The version of this program.";
+    BUILD_INFO = Info "tidegauge_build_info" "" ["version", "commit"], false,
+        "The version of this program, and the commit that it was built from, if that is known.";
     CONFIG_INFO = Info "tidegauge_config_info" "" ["fingerprint"], false,
         "The fingerprint of the declarations: equal on replicas that compute the same.";
     MEMORY = Gauge "tidegauge_resident_memory_bytes" "bytes" [], false,

@@ -1,14 +1,18 @@
 //! Arguments, and what each command does with them.
 
 mod check;
+mod completions;
 mod decode;
 mod demo;
 mod generate;
 mod hash_password;
 mod health;
+mod init;
 mod logging;
+mod man;
 mod run;
 mod state;
+mod version;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -22,7 +26,13 @@ use clap::{Args, Parser, Subcommand};
 /// KPIs in memory, holds them against declared objectives, and exports Prometheus
 /// metrics, with the alert rules and dashboards that go with them.
 #[derive(Parser)]
-#[command(name = "tidegauge", version, propagate_version = true, after_help = EXAMPLES)]
+#[command(
+    name = "tidegauge",
+    version,
+    long_version = version::long(),
+    propagate_version = true,
+    after_help = EXAMPLES
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -31,6 +41,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   tidegauge demo                                   see it at work, without a Kafka of your own
+  tidegauge init                                   a configuration for your own Kafka
   tidegauge check --config tidegauge.toml          find every mistake before it runs
   tidegauge run --config tidegauge.toml            the service
   tidegauge decode --format sendgrid event.json    what a format makes of a record
@@ -42,6 +53,9 @@ is wrong, or files on disk differ from what would be generated.";
 
 #[derive(Subcommand)]
 enum Command {
+    /// Begin: look at your topics, and write a configuration and what goes with it.
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::InitArgs),
     /// Run the service: consume, compute, judge, export.
     #[command(after_help = run::EXAMPLES)]
     Run(run::RunArgs),
@@ -66,6 +80,12 @@ enum Command {
     /// Look at the saved state, write out its figures, or begin anew.
     #[command(after_help = state::EXAMPLES)]
     State(state::StateArgs),
+    /// Write what a shell needs to complete command lines.
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::CompletionsArgs),
+    /// Write manual pages, one for each command.
+    #[command(after_help = man::EXAMPLES)]
+    Man(man::ManArgs),
 }
 
 /// Where the configuration is.
@@ -93,6 +113,7 @@ impl From<anyhow::Error> for Failure {
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Init(args) => init::init(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Decode(args) => decode::decode(&args),
@@ -101,6 +122,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Health(args) => health::health(&args),
         Command::HashPassword(args) => hash_password::hash_password(&args),
         Command::State(args) => state::state(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

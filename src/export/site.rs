@@ -19,6 +19,8 @@ pub struct Site {
     pub fingerprint: String,
     /// Of this program.
     pub version: String,
+    /// Which it was built from; empty if nobody said.
+    pub commit: String,
     /// This instance's own name.
     pub instance: String,
     pub(super) slices: Vec<SliceLayout>,
@@ -61,8 +63,14 @@ impl Site {
             objectives,
             fingerprint: fingerprint.into(),
             version: version.into(),
+            commit: String::new(),
             instance: instance.into(),
             slices,
         }
+    }
+
+    /// The same, of a program that was built from that commit.
+    pub fn built_from(self, commit: impl Into<String>) -> Self {
+        Site { commit: commit.into(), ..self }
     }
 }

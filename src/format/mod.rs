@@ -16,6 +16,7 @@ mod bounds;
 mod compile;
 mod decode;
 mod emit;
+mod fit;
 mod gives;
 mod moment;
 mod path;
@@ -32,6 +33,7 @@ use std::collections::BTreeSet;
 use crate::event::{Event, IgnoreReason, Rejection};
 
 pub use decode::Decoder;
+pub use fit::{Choice, Fit, Fitting, choose};
 pub use moment::rfc3339_micros;
 pub use path::{Anchor, Path, PathError, Step};
 pub use plan::Format;

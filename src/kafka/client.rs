@@ -45,6 +45,11 @@ pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(Strin
     properties.iter().filter_map(refused).collect()
 }
 
+/// The version of librdkafka that is in this program.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
 /// What librdkafka says, without a broker, against what is declared as a whole, such as a
 /// key that is not of its certificate; `None` where nothing.
 pub fn fault_of(spec: &KafkaSpec) -> Option<String> {

@@ -38,7 +38,7 @@ mod visit;
 
 pub use access::Access;
 pub use batch::{Position, RecordBatch, Records};
-pub use client::{fault_of, faults_of_properties};
+pub use client::{fault_of, faults_of_properties, librdkafka_version};
 pub use dead_letters::{DeadLetter, DeadLetterSettings, DeadLetterState, DeadLetters, Stopped};
 pub use events::{
     CompactionSign, Folded, Gap, GapReason, PartitionEnd, PartitionStart, SourceEvent,

@@ -42,6 +42,9 @@ pub enum VisitError {
         /// What librdkafka says.
         reason: String,
     },
+    /// An answer that may be another one in a while: brokers come up one after another.
+    #[error("{0}")]
+    NotYet(String),
     /// An answer, or a setting, that no waiting mends.
     #[error("{0}")]
     Refused(String),
@@ -159,7 +162,7 @@ impl Visit {
     /// as many, or where they do not come in time.
     ///
     /// # Errors
-    /// The brokers do not answer, or the topic may not be read.
+    /// The brokers do not answer, or not in time, or the topic may not be read.
     pub fn newest(&self, topic: &TopicThere, most: usize) -> Result<Vec<SeenRecord>, VisitError> {
         let partitions = topic.partitions.iter().take(PARTITIONS_LOOKED_AT);
         let each = most.div_ceil(partitions.len().max(1)).max(1);
@@ -202,6 +205,14 @@ impl Visit {
             }
         }
         self.consumer.unassign().map_err(|error| self.error(&error))?;
+        if seen.is_empty() && !open.is_empty() {
+            // Nobody may take it for a topic in which there is nothing.
+            return Err(VisitError::NotYet(format!(
+                "the newest records of `{}` did not come within {} s",
+                topic.name,
+                PATIENCE.as_secs()
+            )));
+        }
         Ok(seen)
     }
 
@@ -231,10 +242,18 @@ impl Visit {
             .map_err(|error| VisitError::Refused(error.to_string()))?;
         let done = runtime.block_on(self.admin()?.create_topics(&[new], &options));
         match done.map_err(|error| self.error(&error))?.into_iter().next() {
-            Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => {
-                Err(VisitError::Refused(format!("the topic `{topic}` cannot be made: {code}")))
+            None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+            Some(Err((_, code))) => {
+                let says = format!("the topic `{topic}` cannot be made: {code}");
+                let lasts = matches!(
+                    code,
+                    RDKafkaErrorCode::InvalidTopic | RDKafkaErrorCode::PolicyViolation
+                );
+                match lasts || client::refusal(code).is_some() {
+                    true => Err(VisitError::Refused(says)),
+                    false => Err(VisitError::NotYet(says)),
+                }
             }
-            _ => Ok(()),
         }
     }
 

@@ -51,12 +51,25 @@ name = "email"
 format = "sendgrid"
 "#;
 
+const COMMANDS: [&str; 11] = [
+    "init",
+    "run",
+    "check",
+    "decode",
+    "generate",
+    "demo",
+    "health",
+    "hash-password",
+    "state",
+    "completions",
+    "man",
+];
+
 #[test]
 fn help_teaches_and_names_every_command() {
-    check(&["--help"], "", 0, &["run", "check", "decode", "generate", "demo", "Exit codes"], &[]);
-    for command in
-        ["run", "check", "decode", "generate", "demo", "health", "hash-password", "state"]
-    {
+    check(&["--help"], "", 0, &COMMANDS, &[]);
+    check(&["--help"], "", 0, &["Exit codes"], &[]);
+    for command in COMMANDS {
         check(&[command, "--help"], "", 0, &["Examples:"], &[]);
     }
 }
@@ -66,6 +79,40 @@ fn a_wrong_command_line_exits_with_2() {
     check(&["rnu"], "", 2, &[], &["unrecognized subcommand 'rnu'"]);
     check(&["run"], "", 2, &[], &["--config"]);
     check(&["decode", "--format", "sendgird"], "{}", 2, &[], &["sendgird", "sendgrid"]);
+}
+
+#[test]
+fn the_version_says_what_it_was_built_from() {
+    let version = format!("tidegauge {}", env!("CARGO_PKG_VERSION"));
+    check(&["--version"], "", 0, &[&version, "(", "features: ", "librdkafka 2."], &[]);
+    let short = tidegauge(&["-V"], "");
+    assert_eq!(String::from_utf8_lossy(&short.stdout), format!("{version}\n"));
+}
+
+#[test]
+fn shells_complete_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        check(&["completions", shell], "", 0, &COMMANDS, &[]);
+    }
+    check(&["completions", "cmd"], "", 2, &[], &["possible values", "bash"]);
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = TempDir::new().expect("a folder");
+    let pages = folder.path().join("man1");
+    let into = pages.to_string_lossy().into_owned();
+    check(&["man", &into], "", 0, &[], &["wrote"]);
+    for command in COMMANDS {
+        let page = pages.join(format!("tidegauge-{command}.1"));
+        let page = std::fs::read_to_string(page).expect(command);
+        assert!(page.contains(".SH EXAMPLES\n.nf\n  tidegauge"), "{page}");
+    }
+    let whole = tidegauge(&["man"], "").stdout;
+    let page = std::fs::read(pages.join("tidegauge.1")).expect("the program's own page");
+    assert_eq!(String::from_utf8_lossy(&whole), String::from_utf8_lossy(&page));
+    assert!(pages.join("tidegauge-state-reset.1").exists());
+    assert!(!pages.join("tidegauge-help.1").exists());
 }
 
 #[test]

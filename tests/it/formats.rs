@@ -61,7 +61,7 @@ fn fixtures() -> PathBuf {
 }
 
 /// Every `(format, records, headers)` of the fixtures.
-fn cases() -> Vec<(String, PathBuf, String)> {
+pub(crate) fn cases() -> Vec<(String, PathBuf, String)> {
     let mut cases = Vec::new();
     for folder in fs::read_dir(fixtures()).expect("the fixtures").flatten() {
         let format = folder.file_name().to_string_lossy().into_owned();

@@ -47,7 +47,8 @@ fn readiness(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
 
 fn process(source: Source<'_>, sink: &mut dyn FnMut(Samples)) {
     let mut build = Samples::of(&catalog::BUILD_INFO);
-    build.add([("version", source.site.version.as_str())], 1.0);
+    let site = source.site;
+    build.add([("version", site.version.as_str()), ("commit", site.commit.as_str())], 1.0);
     sink(build);
     let mut config = Samples::of(&catalog::CONFIG_INFO);
     config.add([("fingerprint", source.site.fingerprint.as_str())], 1.0);

@@ -6,6 +6,7 @@ mod helm;
 mod machine;
 mod mail;
 mod network;
+mod shipped;
 mod stack;
 mod systemd;
 mod tools;
