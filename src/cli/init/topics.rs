@@ -171,7 +171,7 @@ fn look_for_format(
     there: &[TopicThere],
 ) -> Result<Result<Told, String>, Failure> {
     let Some(visit) = visit else {
-        return Ok(Err("its format is not known, since no broker answers".to_owned()));
+        return Ok(Err("its format is not known, since the brokers could not be asked".to_owned()));
     };
     let pattern = check_topic(name)?;
     let matching = there.iter().filter(|topic| pattern.matches(&topic.name));
