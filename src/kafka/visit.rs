@@ -249,7 +249,7 @@ impl Visit {
                     code,
                     RDKafkaErrorCode::InvalidTopic | RDKafkaErrorCode::PolicyViolation
                 );
-                match lasts || client::refusal(code).is_some() {
+                match lasts || refusal(code).is_some() {
                     true => Err(VisitError::Refused(says)),
                     false => Err(VisitError::NotYet(says)),
                 }

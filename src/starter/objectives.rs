@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Answers, OBJECTIVES, Topic};
 use crate::config::{self, Config, World};
+use crate::event::EventTime;
 use crate::kpi::MeasureIndex;
 use crate::objective::ObjectiveSpec;
 
@@ -66,7 +67,13 @@ fn fed(answers: &Answers) -> Vec<String> {
         (super::CONFIGURATION.to_owned(), super::configuration(&topics)),
         (OBJECTIVES.to_owned(), EXAMPLES.to_owned()),
     ]);
-    let world = World { files: &files, environment: &|_| None, host: "", processors: 1 };
+    let world = World {
+        files: &files,
+        environment: &|_| None,
+        host: "",
+        processors: 1,
+        now: EventTime::MIN,
+    };
     // Whoever reads what is written hears of every mistake in the answers.
     let Ok(config) = config::read(super::CONFIGURATION, &world) else { return Vec::new() };
     let kept = config.objectives.iter().filter(|objective| {

@@ -240,8 +240,13 @@ impl Files for ToBeWritten<'_> {
 }
 
 fn read(files: &BTreeMap<String, String>) -> Result<Config, Failure> {
-    let world =
-        World { files: &ToBeWritten(files), environment: &|_| None, host: "", processors: 1 };
+    let world = World {
+        files: &ToBeWritten(files),
+        environment: &|_| None,
+        host: "",
+        processors: 1,
+        now: tidegauge::app::now(),
+    };
     let config = config::read(CONFIGURATION, &world)
         .map_err(|problems| Failure::Refused(format!("of what would be written,\n{problems}")))?;
     let faults = faults_of_properties(&config.kafka.properties);
