@@ -15,8 +15,8 @@ Examples:
   tidegauge health --config tidegauge.toml --ready      do its verdicts count?
   tidegauge health --config tidegauge.toml --client-cert probe.crt --client-key probe.key
 
-It asks /healthz or /readyz where `[export] listen` says, over TLS where `web_config` says
-so, prints one line, and needs no shell. Exit code 0 if the answer is good, else 1.";
+It asks /healthz or /readyz where `[export] listen` says, over TLS where that is spoken,
+prints one line, and needs no shell. Exit code 0 if the answer is good, else 1.";
 
 #[derive(Args)]
 pub(super) struct HealthArgs {
@@ -49,7 +49,7 @@ pub(super) fn health(args: &HealthArgs) -> Result<(), Failure> {
         .ok_or_else(|| Failure::Refused(format!("{path}: cannot be read")))?;
     let probe = Probe {
         listen: export.listen,
-        web_config: export.web_config,
+        may_speak_tls: export.web_config.is_some(),
         path: if args.ready { "/readyz" } else { "/healthz" },
         limit: args.timeout,
         certificate: args.client_cert.clone().zip(args.client_key.clone()),

@@ -1,8 +1,11 @@
 //! Asking an instance on the same machine how it is, as health checks of containers do.
 //!
-//! In: where it listens, and its web configuration. Out: status and text of its answer.
-//! Over TLS it takes exactly the certificate that the web configuration names: the name in
-//! it is one of the network, and the address that is asked one of the machine.
+//! In: where it listens, and whether it has a web configuration. Out: status and text of
+//! its answer. What the web configuration says is not read: an instance lives on with what
+//! it took up last, also while the files on the disk are broken, and a health check that
+//! failed for that would have it ended by whoever looks after it. So TLS is tried where
+//! there may be some, with whatever certificate is shown: the question holds no secret, and
+//! goes to this machine alone.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -15,12 +18,9 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct,
-    Error, SignatureScheme, StreamOwned,
+    AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, Error,
+    SignatureScheme, StreamOwned,
 };
-
-use super::web::{self, Reach};
-use crate::config::{Problem, ProblemList};
 
 /// No answer to a probe is longer.
 const LONGEST: u64 = 64 * 1024;
@@ -30,8 +30,8 @@ const LONGEST: u64 = 64 * 1024;
 pub struct Probe {
     /// Where it listens; every address of the machine stands for the loopback.
     pub listen: SocketAddr,
-    /// Its web configuration.
-    pub web_config: Option<PathBuf>,
+    /// Whether it has a web configuration, and so may speak TLS.
+    pub may_speak_tls: bool,
     /// `/healthz` or `/readyz`.
     pub path: &'static str,
     /// How long all of it may take.
@@ -52,9 +52,6 @@ pub struct ProbeAnswer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The web configuration is wrong.
-    #[error("{}", on_one_line(.0))]
-    Web(ProblemList),
     /// The certificate to show cannot be read.
     #[error("`{}` cannot be used: {why}", path.display())]
     Certificate {
@@ -66,11 +63,6 @@ pub enum ProbeError {
     /// It listens on a port that the system has chosen.
     #[error("`[export] listen` leaves the port to the system, so that nobody knows where to ask")]
     NoPort,
-    /// Every client has to show a certificate.
-    #[error(
-        "the instance demands a certificate of every client: name one with --client-cert and --client-key"
-    )]
-    CertificateDemanded,
     /// It is not there, or says nothing that is understood.
     #[error("no answer from {address}: {why}")]
     NoAnswer {
@@ -79,10 +71,6 @@ pub enum ProbeError {
         /// What is known of the reason.
         why: String,
     },
-}
-
-fn on_one_line(problems: &ProblemList) -> String {
-    problems.as_slice().iter().map(Problem::one_line).collect::<Vec<_>>().join("; ")
 }
 
 impl Probe {
@@ -96,30 +84,29 @@ impl Probe {
         }
         let deadline = Instant::now() + self.limit;
         let address = SocketAddr::new(reachable(self.listen.ip()), self.listen.port());
-        let reach = self.web_config.as_deref().map(web::reach).transpose();
-        let tls = match reach.map_err(ProbeError::Web)?.flatten() {
-            Some(reach) => Some(self.tls(reach)?),
-            None => None,
+        let plainly = || exchange(address, None, self.path, deadline);
+        let answer = match self.may_speak_tls {
+            false => plainly(),
+            true => match exchange(address, Some(self.tls()?), self.path, deadline) {
+                Err(error) if is_no_tls(&error) => plainly(),
+                answer => answer,
+            },
         };
-        let answer = exchange(address, tls, self.path, deadline);
         answer.map_err(|error| ProbeError::NoAnswer { address, why: cause(&error) })
     }
 
-    fn tls(&self, reach: Reach) -> Result<ClientConfig, ProbeError> {
+    fn tls(&self) -> Result<ClientConfig, ProbeError> {
         let provider = Arc::new(ring::default_provider());
         let broken =
             |error: Error| ProbeError::NoAnswer { address: self.listen, why: error.to_string() };
-        let verifier = Exactly { certificate: reach.certificate, provider: Arc::clone(&provider) };
+        let verifier = Any { provider: Arc::clone(&provider) };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(broken)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let Some((certificate, key)) = &self.certificate else {
-            return match reach.certificate_demanded {
-                true => Err(ProbeError::CertificateDemanded),
-                false => Ok(builder.with_no_client_auth()),
-            };
+            return Ok(builder.with_no_client_auth());
         };
         let unusable = |path: &Path, why: &str| ProbeError::Certificate {
             path: path.to_owned(),
@@ -184,24 +171,32 @@ fn parse(answer: &[u8]) -> Option<ProbeAnswer> {
     Some(ProbeAnswer { status, text: lines.collect::<Vec<_>>().join("; ") })
 }
 
+fn of_tls(error: &io::Error) -> Option<&Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+/// Whether the other side speaks something else than TLS.
+fn is_no_tls(error: &io::Error) -> bool {
+    matches!(of_tls(error), Some(Error::InvalidMessage(_)))
+}
+
 /// What is wrong, as far as it can be told, in words for an operator.
 fn cause(error: &io::Error) -> String {
     if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
         return "it took too long".to_owned();
     }
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
-            "it shows another certificate than its web configuration names: has it taken up the newest?".to_owned()
+    match of_tls(error) {
+        Some(Error::AlertReceived(AlertDescription::CertificateRequired)) => {
+            "it demands a certificate of every client: name one with --client-cert and --client-key"
+                .to_owned()
         }
         Some(Error::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::UnknownCA
+            AlertDescription::UnknownCA
             | AlertDescription::BadCertificate
             | AlertDescription::CertificateExpired
             | AlertDescription::AccessDenied,
-        )) => "it does not accept the certificate that was shown; its log has the reason".to_owned(),
-        Some(Error::InvalidMessage(_)) => {
-            "it does not speak TLS: was it started before its web configuration had `tls_server_config`?".to_owned()
+        )) => {
+            "it does not accept the certificate that was shown; its log has the reason".to_owned()
         }
         _ => error.to_string(),
     }
@@ -236,26 +231,22 @@ impl Write for Timed {
     }
 }
 
-/// Takes one certificate and no other; that its key is there is proved as ever.
+/// Takes every certificate; that its key is there is proved as ever.
 #[derive(Debug)]
-struct Exactly {
-    certificate: CertificateDer<'static>,
+struct Any {
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Exactly {
+impl ServerCertVerifier for Any {
     fn verify_server_cert(
         &self,
-        end_entity: &CertificateDer<'_>,
+        _end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
         _name: &ServerName<'_>,
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match *end_entity == self.certificate {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(CertificateError::ApplicationVerificationFailure.into()),
-        }
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -273,11 +273,21 @@ fn health_is_asked_as_the_instance_is_reached() {
     check(&[&health[..], &["--ready"]].concat(), "", 1, &[], &["503: "]);
     // Another certificate than that of the file.
     house.authority.issue(&["localhost"]).write(house.path(), "server");
-    let answer = || tidegauge(&health, "");
-    wait_until(SOON, || answer().status.success().then_some(()), || instance.log());
+    check(&health, "", 0, &["alive\n"], &[]);
+    // What is broken on the disk is not what is served.
+    house.put_web("nonsense: [");
+    check(&health, "", 0, &["alive\n"], &[]);
     let port = instance.address.clone();
     drop(instance);
     check(&health, "", 1, &[], &["error: no answer from ", &port[10..]]);
+
+    // One that was started before there was TLS.
+    std::fs::write(house.path().join("web.yml"), "").expect("a file");
+    let (instance, _) = house.start();
+    address(&instance.address);
+    house.put_web("");
+    check(&health, "", 0, &["alive\n"], &[]);
+    drop(instance);
 
     house.put_web(REQUIRED);
     let (instance, _) = house.start();

@@ -31,12 +31,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::ServerConfig;
-use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
 use crate::config::{Place, Problem, ProblemList};
 use crate::event::EventTime;
-use clients::ClientCertificates;
 use passwords::Passwords;
 use refusals::Refusals;
 pub use refusals::{Refusal, RefusalCounts};
@@ -249,25 +247,4 @@ impl Web {
             "it speaks plain HTTP, and TLS is spoken here",
         );
     }
-}
-
-/// How to reach a server with a web configuration: what its own machine knows of it.
-pub(super) struct Reach {
-    /// The certificate that it shows.
-    pub(super) certificate: CertificateDer<'static>,
-    /// Whether it wants one of every client.
-    pub(super) certificate_demanded: bool,
-}
-
-/// How to reach the server whose web configuration is at `path`; `None` where that is
-/// without TLS.
-pub(super) fn reach(path: &Path) -> Result<Option<Reach>, ProblemList> {
-    let reading = spec::read(path, now());
-    let Some(in_force) = reading.in_force else {
-        return Err(ProblemList::from(reading.problems));
-    };
-    Ok(in_force.tls.map(|tls| Reach {
-        certificate: tls.certificate,
-        certificate_demanded: tls.clients == ClientCertificates::Required,
-    }))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::server::NoServerSessionStorage;
 use rustls::{Error, ServerConfig};
 
@@ -22,8 +21,6 @@ pub(super) struct Tls {
     pub(super) clients: ClientCertificates,
     /// When the first certificate of the chain ends.
     pub(super) expires: EventTime,
-    /// The server's own certificate.
-    pub(super) certificate: CertificateDer<'static>,
 }
 
 /// Reads the table; `None` where something in it is wrong, which is noted.
@@ -73,7 +70,6 @@ pub(super) fn read(mut table: Table<'_>, around: &Around<'_>) -> Option<Tls> {
         (_, Some(issuers)) => Some((issuers.certificates()?, issuers.value)),
     };
     let ((chain, _), (key, key_value)) = (chain?, key?);
-    let certificate = chain.first()?.clone();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
     let builder = match builder.with_protocol_versions(&versions?) {
         Ok(builder) => builder,
@@ -123,7 +119,7 @@ pub(super) fn read(mut table: Table<'_>, around: &Around<'_>) -> Option<Tls> {
     // time, and nothing that was once right outlives what is now in force.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Some(Tls { config: Arc::new(config), clients, expires: expires?, certificate })
+    Some(Tls { config: Arc::new(config), clients, expires: expires? })
 }
 
 const NAMES_OF_NOBODY: &str = "no client is asked for a certificate that could have such a name";
