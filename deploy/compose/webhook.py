@@ -26,6 +26,13 @@ notifications = collections.deque(maxlen=KEPT)
 lock = threading.Lock()
 
 
+def plain(alert):
+    """An alert of which every part is what it should be; anything else is an error."""
+    texts = lambda part: {str(name): str(text) for name, text in alert.get(part, {}).items()}
+    status = str(alert.get("status", ""))
+    return {"status": status, "labels": texts("labels"), "annotations": texts("annotations")}
+
+
 def page():
     """The page, newest first."""
     with lock:
@@ -33,9 +40,8 @@ def page():
     parts = []
     for note in newest:
         for alert in note["alerts"]:
-            labels = alert.get("labels", {})
-            annotations = alert.get("annotations", {})
-            status = "resolved" if alert.get("status") == "resolved" else "firing"
+            labels, annotations = alert["labels"], alert["annotations"]
+            status = "resolved" if alert["status"] == "resolved" else "firing"
             title = annotations.get("summary") or labels.get("alertname", "")
             where = f"{note['at']} · {note['receiver']} · {status} · {labels.get('severity', '')}"
             parts.append(
@@ -80,13 +86,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         """A notification, under the name of its receiver."""
+        # What a web page elsewhere lets a browser send has another type, or asks first.
+        if self.headers.get_content_type() != "application/json":
+            self.answer(415, "text/plain", "notifications are application/json\n")
+            return
         try:
             length = int(self.headers.get("Content-Length", "0"))
             if not 0 < length <= LARGEST:
                 raise ValueError(f"a body of {length} bytes")
             message = json.loads(self.rfile.read(length))
-            alerts = [alert for alert in message["alerts"] if isinstance(alert, dict)]
-        except (KeyError, TypeError, ValueError) as error:
+            alerts = [plain(alert) for alert in message["alerts"]]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             self.answer(400, "text/plain", f"no notification of Alertmanager: {error}\n")
             return
         at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
@@ -94,8 +104,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with lock:
             notifications.append(note)
         for alert in alerts:
-            summary = alert.get("annotations", {}).get("summary", "")
-            print(f"{at} {note['receiver']} {alert.get('status')}: {summary}", flush=True)
+            summary = alert["annotations"].get("summary", "")
+            print(f"{at} {note['receiver']!r} {alert['status']!r}: {summary!r}", flush=True)
         self.answer(200, "text/plain", "taken\n")
 
     def log_message(self, *_):

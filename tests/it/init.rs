@@ -159,8 +159,13 @@ fn nothing_is_overwritten_unless_that_is_meant() {
     assert!(text(folder.path(), "tidegauge.toml").contains("sendgrid"), "nothing was written");
     let mut forced = again.to_vec();
     forced.push("--force");
+    // What a link points at is somebody else's.
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::rename(&kept, &elsewhere).expect("a file");
+    std::os::unix::fs::symlink(&elsewhere, &kept).expect("a link");
     check(&forced, "", 0, &["Next:"], &[]);
     accepted(folder.path());
+    assert_eq!(std::fs::read_to_string(&elsewhere).expect("it is there"), "# mine\n");
     assert!(text(folder.path(), "tidegauge.toml").contains("segment"));
 }
 

@@ -7,8 +7,8 @@ mod ask;
 mod topics;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::IsTerminal;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -189,8 +189,9 @@ fn property(text: &str) -> Result<(String, Setting), Failure> {
         let path = plain(Path::new(file), "the file")?;
         return Ok((name.to_owned(), Setting::File(path)));
     }
-    let secret = ["password", "secret", "key.pem"].iter().any(|part| name.ends_with(part))
-        || name == "sasl.jaas.config";
+    let secret =
+        ["password", "passphrase", "secret", "key.pem"].iter().any(|part| name.ends_with(part))
+            || ["sasl.jaas.config", "sasl.oauthbearer.config"].contains(&name);
     if secret {
         return refused(
             format!("`{name}` on a command line can be read by everybody on this machine"),
@@ -289,9 +290,29 @@ fn write(folder: &Path, files: &[Artifact], force: bool) -> Result<(), Failure> 
             fs::create_dir_all(parent)
                 .with_context(|| format!("cannot make {}", parent.display()))?;
         }
-        fs::write(path, &file.text).with_context(|| format!("cannot write {}", path.display()))?;
+        put(path, &file.text, force).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Writes a file that is not there, or with `force` one that takes the place of what is,
+/// whole or not at all. What a link points at is never written to.
+fn put(path: &Path, text: &str, force: bool) -> io::Result<()> {
+    let create = |path: &Path| {
+        let mut file = File::options().write(true).create_new(true).open(path)?;
+        file.write_all(text.as_bytes())
+    };
+    if !force {
+        return create(path);
+    }
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    create(Path::new(&draft))?;
+    fs::rename(&draft, path)
 }
 
 fn finish(folder: &Path, answers: &Answers, config: &Config) -> Result<(), Failure> {

@@ -242,8 +242,11 @@ fn described(fits: &[Fit]) -> String {
 /// The first few of them.
 fn first(all: impl ExactSizeIterator<Item = String>) -> String {
     const MOST: usize = 4;
+    const LONGEST: usize = 60;
     let more = all.len().saturating_sub(MOST);
-    let mut text = all.take(MOST).collect::<Vec<_>>().join(", ");
+    // They are anybody's who can reach the topic: none of them may speak to the terminal.
+    let shown = |name: String| name.escape_debug().take(LONGEST).collect::<String>();
+    let mut text = all.take(MOST).map(shown).collect::<Vec<_>>().join(", ");
     if more > 0 {
         text.push_str(&format!(" and {more} more"));
     }

@@ -147,12 +147,22 @@ fn a_password_in_the_configuration_is_refused() {
     let config = values["config"].as_str().expect("a text");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("tidegauge.toml");
-    for (changed, refusal) in [
-        (format!("{config}\n[kafka.properties]\nsasl.password = \"hunter2\"\n"), "ConfigMap"),
+    let secrets = [
+        r#"sasl.password = "hunter2""#,
+        "sasl.password = \"\"\"hunter2\"\"\"",
+        "'sasl.password' = 'hunter2'",
+        r##"a = "#", sasl.password = "hunter2""##,
+        r#"ssl.key.password = "${A}hunter2""#,
+        r#"ssl.key.pem = "hunter2""#,
+        r#"x = "-----BEGIN PRIVATE KEY-----hunter2""#,
+    ];
+    let secrets =
+        secrets.map(|secret| (format!("{config}\n[kafka.properties]\n{secret}\n"), "ConfigMap"));
+    for (changed, refusal) in secrets.into_iter().chain([
         (config.replace("/var/lib/tidegauge", "/tmp"), "where the volume is"),
         (config.replace("0.0.0.0:9184", "127.0.0.1:9184"), "probes and Prometheus"),
         (config.replace("${POD_NAME}", "one"), "${POD_NAME}"),
-    ] {
+    ]) {
         fs::write(&file, changed).expect("a file");
         let mut helm = template(&[], VERSIONS[1]);
         helm.arg("--set-file").arg(format!("config={}", file.display()));
@@ -161,7 +171,10 @@ fn a_password_in_the_configuration_is_refused() {
         assert!(!told.contains("hunter2"), "the password is not repeated: {told}");
     }
     let from_file = "{ file = \"secrets/kafka-password\" }";
-    let good = format!("{config}\n[kafka.properties]\nsasl.password = {from_file}\n");
+    let good = format!(
+        "{config}\n# password = \"hunter2\"\n[kafka.properties]\nsasl.password = {from_file}\n\
+         ssl.key.password = \"${{KEY_PASSWORD}}\"\n"
+    );
     fs::write(&file, good).expect("a file");
     let mut helm = template(&[], VERSIONS[1]);
     output(helm.arg("--set-file").arg(format!("config={}", file.display())));

@@ -56,8 +56,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not (regexMatch `(?m)^\s*instance\s*=\s*".*\$\{POD_NAME\}.*"` $config) -}}
 {{- fail "config: instance has to hold ${POD_NAME}, so that replicas commit their offsets apart" -}}
 {{- end -}}
+{{- $key := `(?i)(password|passphrase|secret|hash_key|key\.pem)["']?\s*=\s*` -}}
+{{- $given := `(\{\s*file\s*=|"\$\{[A-Za-z0-9_]+\}"|'\$\{[A-Za-z0-9_]+\}')` -}}
 {{- range $name, $text := include "tidegauge.files" . | fromJson -}}
-{{- if regexMatch `(?mi)^[^#\n]*(password|secret|hash_key|key\.pem|ssl\.key)[a-z0-9_."]*\s*=\s*["']([^$"']|\$[^{])` $text -}}
+{{- $said := regexReplaceAll `(?m)^\s*#.*$` $text "" -}}
+{{- $values := regexFindAll (print $key `.*`) $said -1 -}}
+{{- $secret := contains "PRIVATE KEY" $said -}}
+{{- range $values -}}
+{{- if not (regexMatch (print `^` $key $given) .) }}{{ $secret = true }}{{ end -}}
+{{- end -}}
+{{- if $secret -}}
 {{- fail (printf "%s: a secret in a ConfigMap can be read by many; give it as { file = \"secrets/NAME\" } and name the Secret under `secrets`" $name) -}}
 {{- end -}}
 {{- end -}}
