@@ -18,7 +18,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::SourceSettings;
 use super::access::Access;
-use super::refusal::{Refusal, refusal};
+use super::refusal::refusal;
 use super::shared::{Shared, lock};
 use super::token::Admitted;
 use super::topic_id::NO_ID;
@@ -305,9 +305,6 @@ impl ClientContext for Context {
                 self.shared.suspect_gap();
             }
             _ => match refusal(code) {
-                Some(Refusal::Authentication) if self.shared.will_mend(reason) => {
-                    self.shared.remember_trouble(reason);
-                }
                 Some(refusal) => self.shared.fatal(refusal, None, reason),
                 None => self.shared.remember_trouble(reason),
             },

@@ -233,12 +233,14 @@ impl Shared {
         self.access.trouble().is_some()
     }
 
-    /// Whether a refusal to let somebody in is over with the next token, or was of a
-    /// connection only: one that is asked to sign in again, as brokers want it when a
-    /// token ends, may do so once a second.
-    pub(super) fn will_mend(&self, reason: &str) -> bool {
-        let too_soon = is_out_of_turn(reason) && self.answered.load(Ordering::Relaxed);
-        too_soon || self.access.is_between_tokens()
+    /// Whether a refusal to let somebody in is over with the next token. Who was let in
+    /// by one before is not at fault when another is refused: it has ended, its provider
+    /// gave a bad one, or the connection was asked to sign in again, as brokers want it
+    /// when a token ends, sooner than it may.
+    fn will_mend(&self, reason: &str) -> bool {
+        let was_let_in = self.answered.load(Ordering::Relaxed);
+        let by_token = self.access.tokens().is_some();
+        was_let_in && (by_token || is_out_of_turn(reason)) || self.access.is_between_tokens()
     }
 
     pub(super) fn brokers_answer(&self) {
@@ -299,7 +301,12 @@ impl Shared {
         }
     }
 
+    /// Ends it all, where no waiting mends what was refused.
     pub(super) fn fatal(&self, refusal: Refusal, topic: Option<&str>, reason: &str) {
+        if refusal == Refusal::Authentication && self.will_mend(reason) {
+            self.remember_trouble(reason);
+            return;
+        }
         if !self.fatal_said.swap(true, Ordering::Relaxed) {
             let text =
                 explain(refusal, topic, &self.group_id, &self.access, &self.properties, reason);

@@ -200,6 +200,34 @@ fn by_a_token_that_somebody_keeps_fresh_in_a_file() {
 }
 
 #[test]
+fn a_token_that_ends_before_there_is_another_is_waited_for() {
+    let secured = Secured::shared();
+    let token = |secs| secured.signer.token("gauge", AUDIENCE, Duration::from_secs(secs));
+    let name = unique("token");
+    let file = secured.file(&name, &token(12));
+    let access = format!(
+        "{}[kafka.sign_in]\nmechanism = \"OAUTHBEARER\"\ntoken_file = \"{}\"\n",
+        tls(),
+        file.display()
+    );
+    let mut place = Place::new("LOGIN", &access);
+    let instance = place.works();
+    for gone in ["", "never-shown-token"] {
+        secured.file(&name, gone);
+        wait_for("that no broker lets it in", || {
+            let (_, text) = instance.get("/readyz")?;
+            text.contains("broker_down").then_some(())
+        });
+        secured.file(&name, &token(12));
+        place.write(3);
+        place.wait_counted(&instance);
+    }
+    let (status, log) = instance.terminate();
+    assert!(status.success(), "{status}\n{log}");
+    assert!(!log.contains("never-shown-token"), "{log}");
+}
+
+#[test]
 fn a_provider_that_fails_is_told_and_waited_for() {
     let secured = Secured::shared();
     let good_for = Duration::from_secs(60);
