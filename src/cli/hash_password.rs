@@ -30,6 +30,13 @@ pub(super) struct HashPasswordArgs {
 }
 
 pub(super) fn hash_password(args: &HashPasswordArgs) -> Result<(), Failure> {
+    if args.user.is_empty() || args.user.contains(':') || args.user.chars().any(char::is_control) {
+        return Err(Failure::Refused(format!(
+            "error: nobody can sign in as {:?}\n  help: a name has one character or more, and \
+             no colon",
+            args.user
+        )));
+    }
     // In double quotes JSON is YAML.
     let name = serde_json::Value::from(args.user.as_str());
     if args.token {

@@ -21,7 +21,7 @@ pub fn deploy(answers: &Answers, config: &Config) -> Vec<Artifact> {
         file(
             "prometheus/targets/tidegauge.yml",
             &include_str!("../../deploy/prometheus/targets/tidegauge.yml")
-                .replace(LISTEN, &seen_at(answers.listen).to_string()),
+                .replace(LISTEN, &target(seen_at(answers.listen))),
         ),
         file(
             "prometheus/targets/alertmanager.yml",
@@ -84,4 +84,9 @@ fn unit(answers: &Answers) -> String {
         unit = unit.replace("ProtectHome=yes", "ProtectHome=no");
     }
     unit
+}
+
+/// As a target of Prometheus, in YAML, to which brackets are a list.
+fn target(address: SocketAddr) -> String {
+    if address.is_ipv6() { format!("\"{address}\"") } else { address.to_string() }
 }

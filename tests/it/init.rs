@@ -181,6 +181,15 @@ fn topics_that_feed_no_usual_objective_are_accepted_too() {
 }
 
 #[test]
+fn addresses_of_ipv6_are_targets_too() {
+    let (folder, output) = init("127.0.0.1:1", &["--topic", "t=meta", "--listen", "[::]:9999"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    accepted(folder.path());
+    let targets = text(folder.path(), "deploy/prometheus/targets/tidegauge.yml");
+    assert!(targets.contains("- \"[::1]:9999\""), "{targets}");
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_said_at_once() {
     check(
         &["init", "/nowhere"],

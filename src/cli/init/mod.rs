@@ -28,7 +28,7 @@ Examples:
   tidegauge init --brokers localhost:9092 --topic email.events --owner email-team
   tidegauge init --brokers localhost:9092 --topic email.events=sendgrid \\
       --topic '^web\\..*=segment' --owner marketing --listen 0.0.0.0:9184
-  tidegauge init --yes --brokers localhost:9092 --owner marketing   every topic that it can read
+  tidegauge init --yes --brokers localhost:9092 --owner marketing   what it can read of 50 topics
   tidegauge init --brokers kafka:9093 --owner marketing \\
       --property security.protocol=SASL_SSL --property sasl.mechanism=SCRAM-SHA-512 \\
       --property sasl.username=tidegauge --property sasl.password=@/etc/tidegauge/password
@@ -83,6 +83,13 @@ const BROKERS: &str = "localhost:9092";
 
 pub(super) fn init(args: &InitArgs) -> Result<(), Failure> {
     let asks = !args.yes && std::io::stdin().is_terminal();
+    if args.listen.port() == 0 {
+        return Err(Failure::Refused(
+            "error: --listen with port 0 leaves the port to the system, and Prometheus would not \
+             find it\n  help: name a port, such as 127.0.0.1:9184"
+                .to_owned(),
+        ));
+    }
     if !asks {
         refuse_missing(args)?;
     }

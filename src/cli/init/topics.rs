@@ -132,7 +132,14 @@ fn proposed(
     if let Some(visit) = visit {
         say(&format!("{} topics; the newest records of each say:", theirs.len()));
         for topic in theirs.iter().take(MOST_TOPICS) {
-            let fits = look(visit, &[topic]).map_err(failed)?;
+            // One that may not be read, or has no leader just now, keeps nobody from the others.
+            let fits = match look(visit, &[topic]) {
+                Ok(fits) => fits,
+                Err(error) => {
+                    say(&format!("  {}: cannot be looked at: {error}", topic.name));
+                    continue;
+                }
+            };
             say(&format!("  {}: {}", topic.name, described(&fits)));
             if let Choice::One(best) = choose_format(&fits) {
                 fitting.push(Wanted {
@@ -142,7 +149,10 @@ fn proposed(
             }
         }
         if theirs.len() > MOST_TOPICS {
-            say(&format!("  and {} more, not looked at", theirs.len() - MOST_TOPICS));
+            say(&format!(
+                "  and {} more, not looked at: name those that are meant with --topic",
+                theirs.len() - MOST_TOPICS
+            ));
         }
     }
     if !asks {
