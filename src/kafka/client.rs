@@ -17,7 +17,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::SourceSettings;
-use super::access::Access;
+use super::access::{Access, reason_without, unusable};
 use super::refusal::{Refusal, refusal};
 use super::shared::{Shared, lock};
 use super::token::Admitted;
@@ -38,7 +38,9 @@ pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(Strin
         let mut config = ClientConfig::new();
         config.set(name, value);
         match config.create_native_config() {
-            Err(KafkaError::ClientConfig(_, reason, ..)) => Some((name.clone(), reason)),
+            Err(KafkaError::ClientConfig(_, reason, ..)) => {
+                Some((name.clone(), reason_without(&reason, value)))
+            }
             _ => None,
         }
     };
@@ -56,7 +58,7 @@ pub fn fault_of(spec: &KafkaSpec) -> Option<String> {
     let mut config = base_config("", &spec.properties, &Access::new(spec));
     // Without brokers nothing is connected to.
     config.remove("bootstrap.servers");
-    config.create::<BaseConsumer>().err().map(|error| error.to_string())
+    config.create::<BaseConsumer>().err().map(unusable)
 }
 
 /// Settings that every client has: before what the user passes through, and, where it is

@@ -21,7 +21,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
-use super::access::Access;
+use super::access::{Access, unusable};
 use super::bootstrap::Bootstrap;
 use super::client::base_config;
 use super::shared::lock;
@@ -388,7 +388,7 @@ fn connect(
     settings
         .access
         .create(&config, context, native)
-        .map_err(|error| format!("the settings for dead letters do not hold: {error}"))
+        .map_err(|error| format!("the settings for dead letters do not hold: {}", unusable(error)))
 }
 
 struct Writer {
