@@ -18,7 +18,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::SourceSettings;
 use super::access::{Access, reason_without, unusable};
-use super::refusal::{Refusal, refusal};
+use super::refusal::{Refusal, one_line, refusal};
 use super::shared::{Shared, lock};
 use super::token::Admitted;
 use super::topic_id::NO_ID;
@@ -301,6 +301,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.note();
         let Some(code) = error.rdkafka_error_code() else { return };
+        let reason = &one_line(reason);
         match code {
             RDKafkaErrorCode::AllBrokersDown => self.shared.doubt_brokers(),
             RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {

@@ -24,6 +24,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use super::access::{Access, unusable};
 use super::bootstrap::Bootstrap;
 use super::client::base_config;
+use super::refusal::one_line;
 use super::shared::lock;
 use super::token::Admitted;
 use super::truncate::encode;
@@ -352,7 +353,7 @@ impl ClientContext for Delivery {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!("while writing dead letters: {error}: {reason}");
+        tracing::debug!("while writing dead letters: {error}: {}", one_line(reason));
     }
 }
 

@@ -19,7 +19,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::access::{Access, unusable};
 use super::client::{REQUEST_TIMEOUT, base_config};
-use super::refusal::{Refusal, explain, refusal};
+use super::refusal::{Refusal, explain, one_line, refusal};
 use super::shared::lock;
 use super::token::Admitted;
 use crate::event::{EventTime, Header, RawRecord};
@@ -330,7 +330,7 @@ impl ClientContext for Noting {
         let mut heard = lock(&self.heard);
         // That all are down says less than what was said of each.
         if code != Some(RDKafkaErrorCode::AllBrokersDown) && heard.refusal.is_none() {
-            *heard = Heard { refusal, reason: Some(reason.to_owned()) };
+            *heard = Heard { refusal, reason: Some(one_line(reason)) };
         }
     }
 }
