@@ -300,14 +300,34 @@ fn property(
         value.problem_with(format!("`{name}` is said by {table} already"), "leave one out");
         return;
     }
+    let place = value.clone();
     let text = if value.is_table() {
         secret(value, world, file).map(|secret| secret.expose().to_owned())
     } else {
         value.scalar_text()
     };
     if let Some(text) = text {
+        warn_of_unverified_brokers(name, &text, &place);
         properties.insert(name.to_owned(), text);
     }
+}
+
+/// Says where whoever stands between can pose as a broker, TLS or not.
+fn warn_of_unverified_brokers(name: &str, text: &str, at: &Value<'_>) {
+    let text = text.to_ascii_lowercase();
+    let (what, remedy) = match (name, text.as_str()) {
+        ("enable.ssl.certificate.verification", "false" | "f" | "0") => (
+            "certificates of brokers are not verified: whoever stands between can pose as one",
+            "leave it out, and name the authority of the brokers as `ca` in [kafka.tls]",
+        ),
+        ("ssl.endpoint.identification.algorithm", "none") => (
+            "names in certificates of brokers are not verified: whoever has any certificate of \
+             that authority can pose as one",
+            "leave it out, and write in `brokers` names for which the certificates are",
+        ),
+        _ => return,
+    };
+    at.warn(what, remedy);
 }
 
 fn is_secret(value: &Value<'_>) -> bool {

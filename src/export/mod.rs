@@ -10,6 +10,7 @@ mod format;
 mod health;
 mod loading;
 mod model;
+mod neighbourhood;
 mod openmetrics;
 mod pages;
 mod process;

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use rdkafka::bindings::rd_kafka_t;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 
 use super::token::{Admitted, Tokens};
 use crate::config::{KafkaSpec, SignInSpec, TlsSpec};
@@ -85,7 +85,7 @@ impl Access {
         C: ClientContext,
         T: FromClientConfigAndContext<C>,
     {
-        let client = config.create_with_context(context)?;
+        let client = config.create_with_context(context).map_err(without_value)?;
         Ok(Admitted::new(self, client, native))
     }
 
@@ -123,6 +123,43 @@ impl Access {
     }
 }
 
+/// The same error without the value of the setting, which may be a password under a
+/// misspelt name: librdkafka's own is shown with it.
+pub(super) fn without_value(error: KafkaError) -> KafkaError {
+    match error {
+        KafkaError::ClientConfig(_, reason, name, value) => {
+            let reason = reason_without(&reason, &value);
+            KafkaError::ClientCreation(match name.is_empty() {
+                true => reason,
+                false => format!("librdkafka refuses `{name}`: {reason}"),
+            })
+        }
+        other => other,
+    }
+}
+
+/// What librdkafka says against a value, without the value.
+pub(super) fn reason_without(reason: &str, value: &str) -> String {
+    /// A shorter text would be found in numbers and names as well.
+    const TELLING: usize = 4;
+    if reason.starts_with("Invalid value \"") {
+        // What follows may be a part of it only.
+        return "it cannot have this value".to_owned();
+    }
+    match value.len() < TELLING {
+        true => reason.to_owned(),
+        false => reason.replace(value, "***"),
+    }
+}
+
+/// Which setting a client could not be made with, and why, for a sentence.
+pub(super) fn unusable(error: KafkaError) -> String {
+    match without_value(error) {
+        KafkaError::ClientCreation(text) => text,
+        other => other.to_string(),
+    }
+}
+
 fn apply_tls(tls: &TlsSpec, config: &mut ClientConfig) {
     // `probe` looks for the bundle of the system at the usual places: the OpenSSL that is
     // linked in knows only where it would be if it had been installed here.
@@ -139,8 +176,33 @@ fn apply_tls(tls: &TlsSpec, config: &mut ClientConfig) {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
+
     use super::*;
     use crate::config::{PasswordMechanism, Secret};
+
+    #[test]
+    fn a_setting_that_is_refused_is_told_without_its_value() {
+        let check = |name: &str, expected: &str| {
+            let mut config = ClientConfig::new();
+            config.set(name, "hunter2secret");
+            let native =
+                |client: &BaseConsumer<DefaultConsumerContext>| client.client().native_ptr();
+            let made = Access::default().create(&config, DefaultConsumerContext, native);
+            let error = made.err().expect("it is refused");
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2") && shown.contains(name), "{shown}");
+            assert_eq!(unusable(error), expected);
+        };
+        check(
+            "sasl.passwrd",
+            "librdkafka refuses `sasl.passwrd`: No such configuration property: \"sasl.passwrd\"",
+        );
+        check(
+            "security.protocol",
+            "librdkafka refuses `security.protocol`: it cannot have this value",
+        );
+    }
 
     #[test]
     fn the_protocol_follows_from_what_is_declared_and_the_properties() {

@@ -17,8 +17,8 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::SourceSettings;
-use super::access::Access;
-use super::refusal::refusal;
+use super::access::{Access, reason_without, unusable};
+use super::refusal::{one_line, refusal};
 use super::shared::{Shared, lock};
 use super::token::Admitted;
 use super::topic_id::NO_ID;
@@ -38,7 +38,9 @@ pub fn faults_of_properties(properties: &BTreeMap<String, String>) -> Vec<(Strin
         let mut config = ClientConfig::new();
         config.set(name, value);
         match config.create_native_config() {
-            Err(KafkaError::ClientConfig(_, reason, ..)) => Some((name.clone(), reason)),
+            Err(KafkaError::ClientConfig(_, reason, ..)) => {
+                Some((name.clone(), reason_without(&reason, value)))
+            }
             _ => None,
         }
     };
@@ -56,7 +58,7 @@ pub fn fault_of(spec: &KafkaSpec) -> Option<String> {
     let mut config = base_config("", &spec.properties, &Access::new(spec));
     // Without brokers nothing is connected to.
     config.remove("bootstrap.servers");
-    config.create::<BaseConsumer>().err().map(|error| error.to_string())
+    config.create::<BaseConsumer>().err().map(unusable)
 }
 
 /// Settings that every client has: before what the user passes through, and, where it is
@@ -299,6 +301,7 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.note();
         let Some(code) = error.rdkafka_error_code() else { return };
+        let reason = &one_line(reason);
         match code {
             RDKafkaErrorCode::AllBrokersDown => self.shared.doubt_brokers(),
             RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {

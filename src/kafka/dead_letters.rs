@@ -21,9 +21,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
-use super::access::Access;
+use super::access::{Access, unusable};
 use super::bootstrap::Bootstrap;
 use super::client::base_config;
+use super::refusal::one_line;
 use super::shared::lock;
 use super::token::Admitted;
 use super::truncate::encode;
@@ -352,7 +353,7 @@ impl ClientContext for Delivery {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!("while writing dead letters: {error}: {reason}");
+        tracing::debug!("while writing dead letters: {error}: {}", one_line(reason));
     }
 }
 
@@ -388,7 +389,7 @@ fn connect(
     settings
         .access
         .create(&config, context, native)
-        .map_err(|error| format!("the settings for dead letters do not hold: {error}"))
+        .map_err(|error| format!("the settings for dead letters do not hold: {}", unusable(error)))
 }
 
 struct Writer {

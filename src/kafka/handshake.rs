@@ -5,12 +5,12 @@
 //! else rests on what is seen here.
 
 use std::fs;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring;
@@ -23,7 +23,7 @@ use rustls::{
 
 use crate::config::{Identity, TlsSpec};
 
-/// For each step.
+/// For the whole look, but for finding the address of a name.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A broker that does not like our certificate says so after the handshake; one that does
 /// says nothing before it is asked.
@@ -63,11 +63,11 @@ pub(super) fn look(address: &str, tls: &TlsSpec) -> Seen {
         return Seen::Nothing;
     };
     let Ok(mut addresses) = address.to_socket_addrs() else { return Seen::Nothing };
-    let stream = addresses.find_map(|at| TcpStream::connect_timeout(&at, PATIENCE).ok());
+    let deadline = Instant::now() + PATIENCE;
+    let stream =
+        addresses.find_map(|at| TcpStream::connect_timeout(&at, left(deadline).ok()?).ok());
     let Some(stream) = stream else { return Seen::Nothing };
-    let limits = stream
-        .set_read_timeout(Some(PATIENCE))
-        .and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
+    let stream = Timed { stream, deadline };
     let roots = match roots(tls.ca.as_deref()) {
         Ok(roots) => roots,
         Err(why) => return Seen::Wrong(why),
@@ -78,7 +78,7 @@ pub(super) fn look(address: &str, tls: &TlsSpec) -> Seen {
         .map(|config| config.with_root_certificates(roots))
         .map(|config| config.with_client_cert_resolver(Arc::clone(&shown) as Arc<_>));
     let connection = config.and_then(|config| ClientConnection::new(Arc::new(config), name));
-    let (Ok(()), Ok(connection)) = (limits, connection) else { return Seen::Nothing };
+    let Ok(connection) = connection else { return Seen::Nothing };
     let asked = || shown.asked.load(Ordering::Relaxed);
     match shake_hands(StreamOwned::new(connection, stream)) {
         Ok(()) => Seen::Sound,
@@ -86,15 +86,45 @@ pub(super) fn look(address: &str, tls: &TlsSpec) -> Seen {
     }
 }
 
-fn shake_hands(mut stream: StreamOwned<ClientConnection, TcpStream>) -> io::Result<()> {
+fn shake_hands(mut stream: StreamOwned<ClientConnection, Timed>) -> io::Result<()> {
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }
-    stream.sock.set_read_timeout(Some(A_WORD))?;
+    stream.sock.deadline = stream.sock.deadline.min(Instant::now() + A_WORD);
     match stream.read(&mut [0]) {
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Ok(()),
+    }
+}
+
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+/// A socket of which all reads and writes together have a deadline: a limit for each would
+/// let a peer that drips single bytes hold the look for hours.
+struct Timed {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 
@@ -223,5 +253,31 @@ impl ResolvesClientCert for Shown {
     fn has_certs(&self) -> bool {
         // Else nobody would be told that one is asked for.
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_drips_bytes_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            // The head of a long handshake, and then a byte now and again.
+            let mut sent = stream.write_all(&[22, 3, 3, 0x3f, 0xff, 2, 0, 0x3f, 0xfb]);
+            let end = Instant::now() + PATIENCE * 4;
+            while sent.is_ok() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(100));
+                sent = stream.write_all(&[0]);
+            }
+        });
+        let begun = Instant::now();
+        assert_eq!(look(&address, &TlsSpec::default()), Seen::Nothing);
+        assert!(begun.elapsed() < PATIENCE * 2, "{:?}", begun.elapsed());
     }
 }

@@ -20,7 +20,7 @@ use rdkafka::producer::{
     BaseRecord, DefaultProducerContext, Producer as _, ProducerContext, ThreadedProducer,
 };
 
-use super::access::Access;
+use super::access::{Access, unusable};
 use super::token::Admitted;
 use crate::event::{EventTime, Header};
 
@@ -191,7 +191,7 @@ impl Producer {
         let failures = Arc::<Failures>::default();
         let context = Counting { failures: Arc::clone(&failures) };
         let native = |client: &ThreadedProducer<Counting>| client.client().native_ptr();
-        let inner = access.create(&config, context, native).map_err(|error| error.to_string())?;
+        let inner = access.create(&config, context, native).map_err(unusable)?;
         Ok(Producer { inner, failures })
     }
 

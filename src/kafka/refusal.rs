@@ -57,6 +57,19 @@ pub(super) fn principal(access: &Access, properties: &BTreeMap<String, String>) 
     }
 }
 
+/// What a broker says, or librdkafka of it, on one line: a line end or a sequence for a
+/// terminal in it would be one of our log.
+pub(super) fn one_line(said: &str) -> String {
+    let mut line = String::with_capacity(said.len());
+    for c in said.chars() {
+        match c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line
+}
+
 /// So begins what is said where nobody is let in.
 pub(super) const NOT_LET_IN: &str = "not let in";
 
@@ -166,6 +179,14 @@ mod tests {
         );
         let text = of(Refusal::Group, None, None, "denied");
         assert!(text.contains("READ on the group `tg.a`"), "{text}");
+    }
+
+    #[test]
+    fn what_a_broker_says_stays_on_one_line() {
+        assert_eq!(
+            one_line("denied: \"gauge\"\nERROR \u{1b}[2J\r\u{9b}x\u{2028}é"),
+            r#"denied: "gauge"\nERROR \u{1b}[2J\r\u{9b}x\u{2028}é"#
+        );
     }
 
     #[test]

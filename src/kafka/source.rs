@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use rdkafka::error::KafkaError;
 
+use super::access::unusable;
 use super::bootstrap::Bootstrap;
 use super::client::{self, Consumer};
 use super::compaction::Policies;
@@ -54,7 +55,8 @@ where
     let clock = Arc::new(clock);
     let (shared, noted, woken) = Shared::new(&settings);
     let shared = Arc::new(shared);
-    let says = |error: KafkaError| format!("the settings for Kafka do not hold: {error}");
+    let says =
+        |error: KafkaError| format!("the settings for Kafka do not hold: {}", unusable(error));
     let reader = Arc::new(client::reader(&settings, &shared).map_err(says)?);
     let prober = Arc::new(client::prober(&settings, &shared).map_err(says)?);
     let watermarks = Arc::new(client::watermarks(&settings, &shared).map_err(says)?);

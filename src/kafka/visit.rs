@@ -17,9 +17,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::access::Access;
+use super::access::{Access, unusable};
 use super::client::{REQUEST_TIMEOUT, base_config};
-use super::refusal::{Refusal, explain, refusal};
+use super::refusal::{Refusal, explain, one_line, refusal};
 use super::shared::lock;
 use super::token::Admitted;
 use crate::event::{EventTime, Header, RawRecord};
@@ -123,7 +123,7 @@ impl Visit {
             .set("auto.offset.reset", "latest")
             .set("fetch.wait.max.ms", "20");
         let native = |client: &BaseConsumer<Noting>| client.client().native_ptr();
-        let consumer = access.create(&config, Noting::default(), native).map_err(unusable)?;
+        let consumer = access.create(&config, Noting::default(), native).map_err(refused)?;
         let visit = Visit {
             brokers: brokers.to_owned(),
             properties: properties.clone(),
@@ -263,7 +263,7 @@ impl Visit {
         }
         let config: ClientConfig = base_config(&self.brokers, &self.properties, &self.access);
         let native = |client: &AdminClient<DefaultClientContext>| client.inner().native_ptr();
-        let made = self.access.create(&config, DefaultClientContext, native).map_err(unusable)?;
+        let made = self.access.create(&config, DefaultClientContext, native).map_err(refused)?;
         Ok(self.admin.get_or_init(|| made))
     }
 
@@ -289,13 +289,8 @@ impl Visit {
     }
 }
 
-fn unusable(error: KafkaError) -> VisitError {
-    VisitError::Refused(match error {
-        KafkaError::ClientConfig(_, reason, name, _) => {
-            format!("librdkafka refuses `{name}`: {reason}")
-        }
-        other => format!("librdkafka refuses the settings: {other}"),
-    })
+fn refused(error: KafkaError) -> VisitError {
+    VisitError::Refused(unusable(error))
 }
 
 fn copied(message: &BorrowedMessage<'_>) -> SeenRecord {
@@ -335,7 +330,7 @@ impl ClientContext for Noting {
         let mut heard = lock(&self.heard);
         // That all are down says less than what was said of each.
         if code != Some(RDKafkaErrorCode::AllBrokersDown) && heard.refusal.is_none() {
-            *heard = Heard { refusal, reason: Some(reason.to_owned()) };
+            *heard = Heard { refusal, reason: Some(one_line(reason)) };
         }
     }
 }

@@ -279,3 +279,21 @@ fn an_address_that_is_taken_is_said_and_exits_with_1() {
         &["cannot listen on", &address],
     );
 }
+
+#[test]
+fn a_property_that_is_refused_is_told_without_its_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state");
+    let text = format!(
+        "[state]\ndirectory = \"{}\"\n{SMALL}\n[kafka.properties]\n\"sasl.passwrd\" = \
+         \"hunter2secret\"\n",
+        state.display()
+    );
+    let path = configuration(&folder, &text);
+    for command in ["run", "check"] {
+        let output = tidegauge(&[command, "--config", &path], "");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{said}");
+        assert!(said.contains("sasl.passwrd") && !said.contains("hunter2"), "{said}");
+    }
+}

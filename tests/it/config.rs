@@ -173,6 +173,13 @@ fn a_password_that_others_can_hear_is_a_warning() {
                       sasl.mechanism = \"PLAIN\"";
     assert!(warned("k:1", properties).contains("can sign in with it"));
     assert_eq!(warned("k:1", "[kafka.properties]\nsecurity.protocol = \"sasl_ssl\""), "");
+    let property = |of: &str| warned("k:1", &format!("[kafka.tls]\n[kafka.properties]\n{of}"));
+    let unverified = property("enable.ssl.certificate.verification = false");
+    assert!(unverified.contains("certificates of brokers are not verified"), "{unverified}");
+    assert_eq!(property("enable.ssl.certificate.verification = true"), "");
+    let unnamed = property("ssl.endpoint.identification.algorithm = \"none\"");
+    assert!(unnamed.contains("names in certificates of brokers are not verified"), "{unnamed}");
+    assert_eq!(property("ssl.endpoint.identification.algorithm = \"https\""), "");
 }
 
 #[test]

@@ -232,7 +232,10 @@ fn a_provider_that_fails_is_told_and_waited_for() {
     let secured = Secured::shared();
     let good_for = Duration::from_secs(60);
     let provided = Provider::start(Arc::clone(&secured.signer), good_for, None);
-    provided.answer(Some((503, "no token today: never-shown-secret")));
+    provided.answer(Some((
+        503,
+        r#"{"error":"unavailable","error_description":"no token today: never-shown-secret"}"#,
+    )));
     let mut place = Place::new("LOGIN", &provider(&provided.url(), ""));
     place.write(5);
     let instance = Instance::start(&place.configuration);

@@ -30,6 +30,7 @@ mod kafka_network;
 mod kafka_resume;
 mod kafka_sign_in;
 mod kafka_sign_in_refused;
+mod kafka_tokens;
 mod layers;
 mod open_transactions;
 mod recount;

@@ -128,6 +128,9 @@ fn random_bytes<const N: usize>() -> Result<[u8; N], String> {
 pub fn hash_password(password: &str, cost: u32) -> Result<String, String> {
     match password.len() {
         0 => Err("the password is empty".to_owned()),
+        _ if password.contains('\0') => {
+            Err("there is a zero byte in the password, where bcrypt would end it".to_owned())
+        }
         1..=passwords::LONGEST => bcrypt::hash(password, cost).map_err(|error| error.to_string()),
         _ => Err(format!(
             "bcrypt looks at {} bytes of a password, and this one is longer",

@@ -2,11 +2,13 @@
 //!
 //! bcrypt takes long on purpose, some fifty milliseconds. A scraper would pay that each
 //! time, so what was right is remembered by a hash under a key that this process alone
-//! has. Wrong passwords are not remembered: they cost their guesser the same each time. No
-//! more than two are looked at at once, and few of one address wait for it, so that guesses
-//! neither take all processors nor keep others from their first sign-in.
+//! has, for the address from which it was right: others would learn by it, faster than
+//! bcrypt lets them, which password is right. Wrong passwords are not remembered: they cost
+//! their guesser the same each time. Few are looked at at once, few of one address wait for
+//! it, and not many of all, so that guesses neither take all processors nor the places of
+//! those who have signed in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,20 +18,25 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// Passwords that are looked at at once.
-const AT_ONCE: usize = 2;
+use crate::export::neighbourhood::neighbourhood;
+
 /// Passwords of one address that are looked at or wait for it.
 const OF_ONE_PEER: usize = 8;
+/// Those of all addresses.
+const OF_ALL: usize = 16;
+/// Addresses from which a user's password is remembered: those of a user's newest sign-ins.
+const REMEMBERED: usize = 16;
 /// bcrypt looks at no more bytes of a password than this.
 pub(super) const LONGEST: usize = 72;
 
-/// A fingerprint of a user, a hash and a password that belong together.
+/// A fingerprint of a user, a hash and a password that belong together, and of where they
+/// came from.
 type Fingerprint = [u8; 32];
 
 pub(super) struct Passwords {
     key: [u8; 32],
     /// By user, so that there are never more than users.
-    right: Mutex<HashMap<String, Fingerprint>>,
+    right: Mutex<HashMap<String, VecDeque<Fingerprint>>>,
     turns: Arc<Semaphore>,
     waiting: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -39,7 +46,7 @@ pub(super) struct Passwords {
 pub(super) enum Judged {
     Right,
     Wrong,
-    /// Too many of its address are waiting.
+    /// Too many are waiting, of its address or in all.
     TooMany,
 }
 
@@ -65,7 +72,7 @@ impl Passwords {
         Passwords {
             key,
             right: Mutex::default(),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Arc::new(Semaphore::new(at_once())),
             waiting: Mutex::default(),
         }
     }
@@ -79,12 +86,15 @@ impl Passwords {
         password: &str,
         peer: IpAddr,
     ) -> Judged {
-        let hash = users.get(user).filter(|_| password.len() <= LONGEST);
-        let fingerprint = hash.map(|hash| self.fingerprint(user, hash, password));
-        if fingerprint.is_some() && self.right().get(user).copied() == fingerprint {
+        let peer = neighbourhood(peer);
+        // bcrypt takes what is before a zero byte for the whole.
+        let usable = password.len() <= LONGEST && !password.contains('\0');
+        let hash = users.get(user).filter(|_| usable);
+        let fingerprint = hash.map(|hash| self.fingerprint(user, hash, password, peer));
+        if fingerprint.is_some_and(|fingerprint| self.remembers(user, &fingerprint)) {
             return Judged::Right;
         }
-        let Some(_waiting) = self.wait(peer.to_canonical()) else { return Judged::TooMany };
+        let Some(_waiting) = self.wait(peer) else { return Judged::TooMany };
         let against = hash.cloned().unwrap_or_else(|| nobody(users));
         let password = password.to_owned();
         let turn = Arc::clone(&self.turns).acquire_owned().await;
@@ -96,15 +106,31 @@ impl Passwords {
         let right = matches.await.unwrap_or(false);
         match fingerprint {
             Some(fingerprint) if right => {
-                self.right().insert(user.to_owned(), fingerprint);
+                self.remember(user, fingerprint);
                 Judged::Right
             }
             _ => Judged::Wrong,
         }
     }
 
+    fn remembers(&self, user: &str, fingerprint: &Fingerprint) -> bool {
+        self.right().get(user).is_some_and(|right| right.contains(fingerprint))
+    }
+
+    fn remember(&self, user: &str, fingerprint: Fingerprint) {
+        let mut right = self.right();
+        let of_user = right.entry(user.to_owned()).or_default();
+        if !of_user.contains(&fingerprint) {
+            of_user.truncate(REMEMBERED - 1);
+            of_user.push_front(fingerprint);
+        }
+    }
+
     fn wait(&self, peer: IpAddr) -> Option<Waiting<'_>> {
         let mut waiting = self.waiting();
+        if waiting.values().sum::<usize>() >= OF_ALL {
+            return None;
+        }
         let count = waiting.entry(peer).or_default();
         if *count >= OF_ONE_PEER {
             return None;
@@ -120,10 +146,11 @@ impl Passwords {
     }
 
     /// With the hash in it, so that a new password takes force at once.
-    fn fingerprint(&self, user: &str, hash: &str, password: &str) -> Fingerprint {
+    fn fingerprint(&self, user: &str, hash: &str, password: &str, peer: IpAddr) -> Fingerprint {
+        let peer = peer.to_string();
         let mut fingerprint = Sha256::new();
         fingerprint.update(self.key);
-        for part in [user, hash, password] {
+        for part in [user, hash, password, &peer] {
             fingerprint.update((part.len() as u64).to_be_bytes());
             fingerprint.update(part);
         }
@@ -135,9 +162,17 @@ impl Passwords {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn right(&self) -> MutexGuard<'_, HashMap<String, Fingerprint>> {
+    fn right(&self) -> MutexGuard<'_, HashMap<String, VecDeque<Fingerprint>>> {
         // Each change is one call: a panic elsewhere spoils nothing.
         self.right.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Passwords that are looked at at once: never all processors.
+fn at_once() -> usize {
+    match std::thread::available_parallelism().map_or(1, usize::from) {
+        ..4 => 1,
+        _ => 2,
     }
 }
 
@@ -192,9 +227,13 @@ mod tests {
         assert_eq!(passwords.judge(&users, "ali", "x", PEER).await, Judged::TooMany);
         let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
         assert_eq!(passwords.judge(&users, "ali", "x", other).await, Judged::Right);
-        // What was right once waits for nobody.
-        assert_eq!(passwords.judge(&users, "ali", "x", PEER).await, Judged::Right);
-        drop(crowd);
+        // What was right once waits for nobody, and tells nobody else.
+        let _others: Vec<_> = (0..OF_ONE_PEER).map(|_| passwords.wait(other)).collect();
+        assert_eq!(passwords.judge(&users, "ali", "x", other).await, Judged::Right);
+        assert_eq!(passwords.judge(&users, "ali", "x", PEER).await, Judged::TooMany);
+        let third = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+        assert_eq!(passwords.judge(&users, "ali", "x", third).await, Judged::TooMany);
+        drop((crowd, _others));
         assert_eq!(passwords.judge(&users, "ali", "y", PEER).await, Judged::Wrong);
         assert!(passwords.waiting().is_empty());
     }
@@ -211,7 +250,8 @@ mod tests {
     async fn what_bcrypt_would_cut_off_is_wrong() {
         let longest = "x".repeat(LONGEST);
         let (users, passwords) = (users(&longest), Passwords::new([7; 32]));
-        let longer = format!("{longest}x");
-        assert_eq!(passwords.judge(&users, "ali", &longer, PEER).await, Judged::Wrong);
+        for longer in [format!("{longest}x"), format!("{}\0", &longest[1..])] {
+            assert_eq!(passwords.judge(&users, "ali", &longer, PEER).await, Judged::Wrong);
+        }
     }
 }

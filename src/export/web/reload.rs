@@ -2,7 +2,10 @@
 //!
 //! They are read again every other second and compared by their contents. So it does not
 //! matter how they are changed: written over, renamed into place, or by a link that a
-//! cluster lets point elsewhere.
+//! cluster lets point elsewhere. What is new has to be the same at two looks: a file of
+//! which half is written may be a file that says less. And nothing takes force that asks
+//! nobody any more who they are, or speaks no TLS any more: that looks the same as an
+//! accident, and has to be meant, by a restart.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -14,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::files::Seen;
 use super::spec::{self, Reading};
 use super::{Web, now};
+use crate::config::{Place, Problem};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -21,46 +25,47 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How far the following is.
 pub(super) struct Progress {
     in_force: Seen,
-    /// What could not be taken up at the last look, and whether that was told.
-    broken: Option<(Seen, bool)>,
+    /// What was there instead at the last look, and whether it was told that it cannot be
+    /// taken up.
+    other: Option<(Seen, bool)>,
 }
 
 impl Progress {
     pub(super) fn begun_with(seen: Seen) -> Progress {
-        Progress { in_force: seen, broken: None }
+        Progress { in_force: seen, other: None }
     }
 }
 
 /// What a look at the files leads to.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    /// Nothing is new, or it is broken and may be right in a moment: a certificate and its
-    /// key are two files.
+    /// Nothing is new, or it may be another thing in a moment: files are written in pieces,
+    /// and a certificate and its key are two.
     Stay,
-    /// It was broken, and is again as what is in force.
+    /// It was something else, and is again as what is in force.
     Return,
-    /// It is new and right.
+    /// It is new and right, and was so at the last look.
     TakeUp,
-    /// It is broken, and was so at the last look.
+    /// It cannot be taken up, and was the same at the last look.
     Tell,
 }
 
 impl Progress {
     fn step(&mut self, seen: Seen, is_right: bool) -> Step {
         if seen == self.in_force {
-            return self.broken.take().map_or(Step::Stay, |_| Step::Return);
+            return self.other.take().map_or(Step::Stay, |_| Step::Return);
         }
-        if is_right {
-            *self = Progress::begun_with(seen);
-            return Step::TakeUp;
-        }
-        match self.broken {
-            Some((broken, told)) if broken == seen => {
-                self.broken = Some((seen, true));
+        match self.other {
+            Some((other, _)) if other == seen && is_right => {
+                *self = Progress::begun_with(seen);
+                Step::TakeUp
+            }
+            Some((other, told)) if other == seen => {
+                self.other = Some((seen, true));
                 if told { Step::Stay } else { Step::Tell }
             }
             _ => {
-                self.broken = Some((seen, false));
+                self.other = Some((seen, false));
                 Step::Stay
             }
         }
@@ -82,7 +87,13 @@ impl Web {
 
     /// Reads the files once, and takes up what is new.
     fn look(&self) {
-        let reading = spec::read(&self.path, now());
+        let mut reading = spec::read(&self.path, now());
+        if let Some(why) = reading.in_force.as_ref().and_then(|new| new.opens(&self.current())) {
+            let at = Place::file(&self.path.to_string_lossy());
+            let remedy = "if that is meant, restart the instance".to_owned();
+            reading.problems.push(Problem { at, what: why.to_owned(), remedy: Some(remedy) });
+            reading.in_force = None;
+        }
         let is_right = reading.in_force.is_some();
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let step = progress.step(reading.seen, is_right);
@@ -136,7 +147,11 @@ mod tests {
         assert_eq!(step(1, true), Step::Stay);
         // A certificate without its key, for a moment.
         assert_eq!(step(2, false), Step::Stay);
+        assert_eq!(step(3, true), Step::Stay);
         assert_eq!(step(3, true), Step::TakeUp);
+        // A half that is right by itself, for a moment.
+        assert_eq!(step(2, true), Step::Stay);
+        assert_eq!(step(3, true), Step::Return);
         assert_eq!(step(4, false), Step::Stay);
         assert_eq!(step(4, false), Step::Tell);
         assert_eq!(step(4, false), Step::Stay);
@@ -146,6 +161,7 @@ mod tests {
         assert_eq!(step(3, true), Step::Stay);
         assert_eq!(step(6, false), Step::Stay);
         assert_eq!(step(3, true), Step::Return);
+        assert_eq!(step(7, true), Step::Stay);
         assert_eq!(step(7, true), Step::TakeUp);
     }
 }

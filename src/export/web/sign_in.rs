@@ -29,6 +29,15 @@ impl InForce {
         self.asks_for_words() || self.clients() != ClientCertificates::NotAsked
     }
 
+    /// What stood between figures and everybody under `before`, and would no more.
+    pub(super) fn opens(&self, before: &InForce) -> Option<&'static str> {
+        if before.asks() && !self.asks() {
+            return Some("nobody would be asked any more who they are");
+        }
+        let plain = before.tls.is_some() && self.tls.is_none();
+        plain.then_some("TLS would be spoken no more")
+    }
+
     /// Whether passwords or tokens are asked for.
     pub(super) fn asks_for_words(&self) -> bool {
         !self.users.is_empty() || !self.tokens.is_empty()

@@ -1,6 +1,6 @@
 //! The file's form: what it may say, and everything that is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::str::FromStr as _;
 
@@ -65,6 +65,9 @@ pub(super) fn read(path: &Path, now: EventTime) -> Reading {
 }
 
 fn in_force(mut root: Table<'_>, around: &Around<'_>) -> Option<InForce> {
+    for key in ["tls_server_config", "basic_auth_users", "bearer_tokens"] {
+        root.refuse_empty(key);
+    }
     let has_tls = root.optional("tls_server_config").is_some();
     let tls = root.table("tls_server_config").and_then(|table| tls::read(table, around));
     let headers = root.table("http_server_config").map(http).unwrap_or_default();
@@ -106,6 +109,14 @@ fn users(table: &Table<'_>) -> BTreeMap<String, String> {
             ),
             Err(_) => value.problem(format!("`{}` is no bcrypt hash", value.name()), MAKE),
         }
+    }
+    let costs = users.values().filter_map(|hash| HashParts::from_str(hash).ok());
+    let costs: BTreeSet<u32> = costs.map(|parts| parts.get_cost()).collect();
+    if costs.len() > 1 {
+        table.warn(
+            "hashes of different costs let a guesser tell by the time which users there are",
+            "make all of them with the same --cost",
+        );
     }
     users
 }

@@ -32,6 +32,7 @@ pub(super) fn read(mut table: Table<'_>, around: &Around<'_>) -> Option<Tls> {
     let clients = client_certificates(&mut table, around);
     let unnamed = table.optional("client_ca").or(table.optional("client_ca_file")).is_none();
     let issuers = Pem::optional(&mut table, "client_ca", "client_ca_file", around);
+    table.refuse_empty("client_allowed_sans");
     let names = table.optional("client_allowed_sans").map(|value| (value.texts(), value));
     let versions = versions(&mut table);
     let provider = provider(&mut table);

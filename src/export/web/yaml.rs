@@ -84,9 +84,32 @@ impl<'y> Table<'y> {
         Some(self.value(key, node)).filter(|value| !matches!(value.node.value, Node::Nothing))
     }
 
+    /// Notes a key that is there and holds nothing: what was meant to be asked would not be.
+    pub(super) fn refuse_empty(&self, key: &'static str) {
+        for (name, node) in self.entries.iter().filter(|(name, _)| name.value == key) {
+            let empty = match &node.value {
+                Node::Nothing => true,
+                Node::List(list) => list.is_empty(),
+                Node::Table(entries) => entries.is_empty(),
+                _ => false,
+            };
+            if empty {
+                self.value(&name.value, node).problem(
+                    format!("`{key}` is there and holds nothing"),
+                    "leave it out if that is meant",
+                );
+            }
+        }
+    }
+
     /// The table under a key, if it is there.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'y>> {
         self.optional(key)?.table()
+    }
+
+    /// Notes that it is allowed and yet worth a warning.
+    pub(super) fn warn(&self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.warn(self.at.clone(), what, remedy);
     }
 
     /// Every key and its value in the order of the file, for tables with free keys.

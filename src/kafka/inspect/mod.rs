@@ -15,6 +15,7 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 
+use super::access::unusable;
 use super::client::{self, Consumer, REQUEST_TIMEOUT};
 use super::compaction;
 use super::events::SourceEvent;
@@ -84,7 +85,7 @@ pub fn inspect(
     let (shared, notes, _woken) = Shared::new(settings);
     let shared = Arc::new(shared);
     let client = client::prober(settings, &shared)
-        .map_err(|error| format!("the settings for Kafka do not hold: {error}"))?;
+        .map_err(|error| format!("the settings for Kafka do not hold: {}", unusable(error)))?;
     let metadata = match first_answer(&client, &shared, &notes, patience) {
         Ok(metadata) => metadata,
         Err(why) => {

@@ -2,7 +2,8 @@
 //! service accounts. The file is read again and again: it costs nothing, and a mounted
 //! volume tells of changes in no way that is the same everywhere.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::time::Duration;
 
 use super::{Token, TokenSource, jwt, now_millis};
@@ -27,12 +28,17 @@ impl TokenFile {
 
     fn read(&self) -> Result<String, String> {
         let path = &self.path;
-        let says = |error: std::io::Error| format!("cannot read `{path}`: {error}");
-        let length = fs::metadata(path).map_err(says)?.len();
-        if length > LARGEST {
-            return Err(format!("`{path}` has {length} bytes, which is no token"));
+        let says = |error: io::Error| format!("cannot read `{path}`: {error}");
+        // Opening a pipe waits for whoever writes to it, and a device may never end.
+        if !fs::metadata(path).map_err(says)?.is_file() {
+            return Err(format!("`{path}` is no regular file, and others are not read"));
         }
-        let text = fs::read_to_string(path).map_err(says)?;
+        let mut text = String::new();
+        let file = File::open(path).map_err(says)?;
+        file.take(LARGEST + 1).read_to_string(&mut text).map_err(says)?;
+        if text.len() as u64 > LARGEST {
+            return Err(format!("`{path}` has more than {LARGEST} bytes, which is no token"));
+        }
         let text = text.trim();
         if text.is_empty() { Err(format!("`{path}` is empty")) } else { Ok(text.to_owned()) }
     }
@@ -91,6 +97,16 @@ mod tests {
         assert_eq!((principal.as_str(), expires), ("gauge", later * 1_000));
         assert!(said(&jwt(1_000)).expect_err("an old one").contains("has expired"));
         assert!(said(" ").expect_err("nothing").contains("is empty"));
-        assert!(said(&"x".repeat(70_000)).expect_err("no token").contains("70000 bytes"));
+        assert!(said(&"x".repeat(70_000)).expect_err("no token").contains("more than 65536 bytes"));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+        let mut file = TokenFile::new(&path.to_string_lossy(), Vec::new());
+        let error = file.fetch().err().expect("no token");
+        assert!(error.contains("is no regular file"), "{error}");
     }
 }

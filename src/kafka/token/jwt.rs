@@ -4,6 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+/// The year 9999: to be reckoned with in milliseconds without an overflow.
+const LATEST: i64 = 253_402_300_799_000;
+
 /// Whose a token is, and how long it is good.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
@@ -22,7 +25,7 @@ pub(super) fn claims(token: &str) -> Claims {
     let seconds = said.get("exp").and_then(serde_json::Value::as_f64);
     Claims {
         subject: said.get("sub").and_then(|sub| sub.as_str()).map(str::to_owned),
-        expires: seconds.map(|seconds| (seconds * 1_000.0) as i64),
+        expires: seconds.map(|seconds| ((seconds * 1_000.0) as i64).clamp(0, LATEST)),
     }
 }
 
@@ -38,6 +41,8 @@ mod tests {
             Claims { subject: Some("gauge".to_owned()), expires: Some(1_796_070_607_000) }
         );
         assert_eq!(claims(&token(r#"{"exp":1.5}"#)).expires, Some(1_500));
+        let end = claims(&token(r#"{"exp":1e300}"#)).expires;
+        assert_eq!(end, Some(LATEST), "what is later is as good as that");
         for other in ["", "opaque", "a.b.c", "..", &token("[]"), &token("{}")] {
             assert_eq!(claims(other), Claims::default(), "{other}");
         }

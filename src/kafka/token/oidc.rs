@@ -11,8 +11,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy};
 
 use super::{Token, TokenSource, jwt, now_millis, percent_encoded, renew_after};
 use crate::config::{Secret, TokenSpec};
@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST: u64 = 1 << 16;
 /// For so long a token is taken to be good of which nobody says.
 const UNSAID: i64 = 300_000;
+/// No token is taken to be good for longer: a day.
+const LONGEST_LIFE: i64 = 86_400_000;
 /// What is repeated of an answer, in characters.
 const REPEATED: usize = 300;
 
@@ -54,7 +56,7 @@ impl Provider {
             form.push_str(&percent_encoded(scope));
         }
         Ok(Provider {
-            agent: agent(ca.as_deref())?,
+            agent: agent(ca.as_deref(), token_url)?,
             url: token_url.clone(),
             client_id: client_id.clone(),
             client_secret: client_secret.clone(),
@@ -63,21 +65,30 @@ impl Provider {
         })
     }
 
-    /// What the provider said of why it gives none, in one line.
-    fn repeated(&self, answer: &str) -> String {
+    /// What the provider said of why it gives none, in one line, without the secret; `None`
+    /// where it did not say it as RFC 6749, section 5.2, wants.
+    fn repeated(&self, answer: &str) -> Option<String> {
         let said: Option<Value> = serde_json::from_str(answer).ok();
         let text = |key: &str| said.as_ref()?.get(key)?.as_str().map(str::to_owned);
         let said = match (text("error"), text("error_description")) {
             (Some(error), Some(description)) => format!("{error}: {description}"),
             (Some(error), None) => error,
-            _ => answer.trim().to_owned(),
+            // Anything else may hold what was sent, in whatever form.
+            _ => return None,
         };
-        let said = said.replace(self.client_secret.expose(), "***");
-        said.chars().take(REPEATED).flat_map(char::escape_debug).collect()
+        let secret = self.client_secret.expose();
+        let forms = [
+            STANDARD.encode(format!("{}:{secret}", self.client_id)),
+            STANDARD.encode(secret),
+            percent_encoded(secret),
+            secret.to_owned(),
+        ];
+        let said = forms.iter().fold(said, |said, form| said.replace(form.as_str(), "***"));
+        Some(said.chars().take(REPEATED).flat_map(char::escape_debug).collect())
     }
 }
 
-fn agent(ca: Option<&str>) -> Result<Agent, String> {
+fn agent(ca: Option<&str>, url: &str) -> Result<Agent, String> {
     let roots = match ca {
         None => RootCerts::PlatformVerifier,
         Some(path) => {
@@ -93,7 +104,10 @@ fn agent(ca: Option<&str>) -> Result<Agent, String> {
         .root_certs(roots)
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build();
+    // What is not encrypted is for this machine alone, and no proxy's.
+    let proxy = if url.starts_with("https:") { Proxy::try_from_env() } else { None };
     let config = Agent::config_builder()
+        .proxy(proxy)
         .tls_config(tls)
         .timeout_global(Some(PATIENCE))
         .http_status_as_error(false)
@@ -102,6 +116,13 @@ fn agent(ca: Option<&str>) -> Result<Agent, String> {
         .user_agent(concat!("tidegauge/", env!("CARGO_PKG_VERSION")))
         .build();
     Ok(config.into())
+}
+
+/// When a token ends of which a provider says how many seconds it lasts.
+fn expires_in(seconds: f64) -> i64 {
+    // A cast saturates, and takes what is no number for 0.
+    let lasts = (seconds * 1_000.0) as i64;
+    now_millis() + lasts.clamp(0, LONGEST_LIFE)
 }
 
 impl TokenSource for Provider {
@@ -127,12 +148,13 @@ impl TokenSource for Provider {
                 300..=499 => "look at `token_url` in [kafka.sign_in]",
                 _ => "look at the provider",
             };
-            let said = self.repeated(&body);
-            return Err(format!("{url} answers {status} ({said}): {remedy}"));
+            let said = self.repeated(&body).map(|said| format!(" ({said})")).unwrap_or_default();
+            return Err(format!("{url} answers {status}{said}: {remedy}"));
         }
         let said: Option<Value> = serde_json::from_str(&body).ok();
         let field = |key: &str| said.as_ref().and_then(|said| said.get(key));
-        let Some(value) = field("access_token").and_then(Value::as_str) else {
+        let value = field("access_token").and_then(Value::as_str);
+        let Some(value) = value.filter(|value| !value.trim().is_empty()) else {
             // An answer without a token may hold other secrets.
             return Err(format!(
                 "{url} answers {status} without an `access_token`: look at `token_url` in \
@@ -143,7 +165,7 @@ impl TokenSource for Provider {
         // Some write the number as a text.
         let lasts = field("expires_in")
             .and_then(|said| said.as_f64().or_else(|| said.as_str()?.parse().ok()))
-            .map(|seconds| now_millis() + (seconds * 1_000.0) as i64);
+            .map(expires_in);
         let expires = match (lasts, claims.expires) {
             (Some(lasts), Some(expires)) => lasts.min(expires),
             (lasts, expires) => lasts.or(expires).unwrap_or_else(|| now_millis() + UNSAID),
@@ -155,5 +177,44 @@ impl TokenSource for Provider {
             extensions: self.extensions.clone(),
         };
         Ok((token, renew_after(expires)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(url: &str) -> Provider {
+        let spec = TokenSpec::ClientCredentials {
+            token_url: url.to_owned(),
+            client_id: "gauge".to_owned(),
+            client_secret: Secret::new("never/shown"),
+            scope: None,
+            ca: None,
+            extensions: Vec::new(),
+        };
+        Provider::new(&spec).expect("a provider")
+    }
+
+    #[test]
+    fn a_life_without_end_is_a_day() {
+        for (seconds, lasts) in [(60.0, 60_000), (1e300, LONGEST_LIFE), (-1e300, 0), (f64::NAN, 0)]
+        {
+            let left = expires_in(seconds) - now_millis();
+            assert!((lasts - 1_000..=lasts).contains(&left), "{seconds}: {left}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_repeated_without_the_secret_in_any_form() {
+        let provider = provider("https://login.example.com/token");
+        let (pair, alone) = (STANDARD.encode("gauge:never/shown"), STANDARD.encode("never/shown"));
+        let answer = format!(
+            r#"{{"error":"invalid","error_description":"{pair}, {alone}, never%2Fshown,\nnever/shown"}}"#
+        );
+        let said = provider.repeated(&answer).expect("what is said");
+        assert_eq!(said, "invalid: ***, ***, ***,\\n***");
+        let header = format!("Authorization: Basic {pair}");
+        assert_eq!(provider.repeated(&header), None, "another form may hold it anyhow");
     }
 }

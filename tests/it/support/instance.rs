@@ -28,17 +28,22 @@ impl Instance {
 
     /// As [`Instance::start`], on a port that is chosen.
     pub(crate) fn start_at(port: u16, configuration: &str) -> Instance {
-        Self::launch(port, configuration, &[], None)
+        Self::launch(port, configuration, &[], None, &[])
     }
 
     /// As [`Instance::start`], with more arguments of `run`.
     pub(crate) fn start_with(configuration: &str, arguments: &[&str]) -> Instance {
-        Self::launch(free_port(), configuration, arguments, None)
+        Self::launch(free_port(), configuration, arguments, None, &[])
     }
 
     /// As [`Instance::start`], under a clock that may be wrong.
     pub(crate) fn start_under(clock: &Clock, configuration: &str) -> Instance {
-        Self::launch(free_port(), configuration, &[], Some(clock))
+        Self::launch(free_port(), configuration, &[], Some(clock), &[])
+    }
+
+    /// As [`Instance::start`], with more in its environment.
+    pub(crate) fn start_in(environment: &[(&str, &str)], configuration: &str) -> Instance {
+        Self::launch(free_port(), configuration, &[], None, environment)
     }
 
     fn launch(
@@ -46,6 +51,7 @@ impl Instance {
         configuration: &str,
         arguments: &[&str],
         clock: Option<&Clock>,
+        environment: &[(&str, &str)],
     ) -> Instance {
         let folder = TempDir::new().expect("a folder");
         let address = format!("127.0.0.1:{port}");
@@ -54,6 +60,7 @@ impl Instance {
         let log = File::create(folder.path().join("log")).expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegauge"));
         command.arg("run").arg("--config").arg(&path).args(arguments);
+        command.envs(environment.iter().copied());
         if let Some(clock) = clock {
             clock.of(&mut command);
         }
