@@ -285,8 +285,8 @@ fn a_property_that_is_refused_is_told_without_its_value() {
     let folder = tempfile::tempdir().expect("a folder");
     let state = folder.path().join("state");
     let text = format!(
-        "[state]\ndirectory = \"{}\"\n{SMALL}\n[kafka.properties]\n\"sasl.passwrd\" = \
-         \"hunter2secret\"\n",
+        "[state]\ndirectory = \"{}\"\n[export]\nlisten = \"127.0.0.1:0\"\n{SMALL}\n\
+         [kafka.properties]\n\"sasl.passwrd\" = \"hunter2secret\"\n",
         state.display()
     );
     let path = configuration(&folder, &text);
