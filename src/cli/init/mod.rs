@@ -335,12 +335,24 @@ fn finish(folder: &Path, answers: &Answers, config: &Config) -> Result<(), Failu
         say(&format!("warning: {warning}"));
     }
     let configuration = at(CONFIGURATION);
+    // As root, by hand, it would leave files that the service may not touch.
+    let start = match folder == Path::new("/etc/tidegauge") && has_unit() {
+        true => "systemctl enable --now tidegauge".to_owned(),
+        false => format!("tidegauge run --config {configuration}"),
+    };
     print_line(&format!(
-        "Next:\n  tidegauge check --config {configuration}\n  tidegauge run --config \
-         {configuration}      then look at http://{}/\n  prometheus --config.file={}",
+        "Next:\n  tidegauge check --connect --config {configuration}\n  {start}      then look at \
+         http://{}/\n  prometheus --config.file={}",
         starter::seen_at(answers.listen),
         at("deploy/prometheus/prometheus.yml")
     ))
+}
+
+/// Whether the unit of the package is there, which starts it as a user of its own.
+fn has_unit() -> bool {
+    ["/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system"]
+        .iter()
+        .any(|folder| Path::new(folder).join("tidegauge.service").exists())
 }
 
 /// Whether a text can name a topic or topics.
