@@ -355,3 +355,30 @@ fn hashes_and_tokens_are_made_as_the_file_takes_them() {
     check(&["hash-password"], &"x".repeat(73), 1, &[], &["72 bytes"]);
     check(&["hash-password", "--cost", "4"], "x", 2, &[], &["10..=14"]);
 }
+
+#[test]
+fn what_would_open_it_is_not_taken_up() {
+    let house = House::new();
+    house.put_web("");
+    let (instance, address) = house.start();
+    let good = std::fs::read_to_string(house.path().join("web.yml")).expect("the file");
+    let closed = || {
+        let answer = house.client().get(address, "/metrics", &[]).expect("an answer over TLS");
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    };
+    let tls: String = good.lines().take(3).map(|line| format!("{line}\n")).collect();
+    for (open, why) in [("", "nobody would be asked"), (&tls[..], "nobody would be asked")] {
+        let before = instance.log().matches(why).count();
+        house.put("web.yml", open);
+        let told = || (instance.log().matches(why).count() > before).then_some(());
+        wait_until(SOON, told, || instance.log());
+        closed();
+        house.put("web.yml", &good);
+        let back = || {
+            let page = instance.log().matches("is again what is in force").count();
+            (page > 0).then_some(())
+        };
+        wait_until(SOON, back, || instance.log());
+        closed();
+    }
+}
