@@ -252,3 +252,22 @@ fn on_a_public_address_what_others_can_read_is_told() {
     let tls = "tls_server_config: { cert_file: server.crt, key_file: server.key }\n";
     check(&format!("{users}{tls}"), PUBLIC, ["", "", ""]);
 }
+
+#[test]
+fn what_is_declared_and_empty_is_a_mistake() {
+    let tls = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+    let clients = "  client_ca_file: ca.crt\n  client_auth_type: VerifyClientCertIfGiven\n";
+    for (text, key) in [
+        ("basic_auth_users:\n".to_owned(), "basic_auth_users"),
+        ("basic_auth_users: {}\n".to_owned(), "basic_auth_users"),
+        ("bearer_tokens: {}\n".to_owned(), "bearer_tokens"),
+        ("tls_server_config:\n".to_owned(), "tls_server_config"),
+        (format!("{tls}{clients}  client_allowed_sans: []\n"), "client_allowed_sans"),
+    ] {
+        let folder = folder();
+        let found = check_web(&write(&folder, &text), LOOPBACK.parse().expect("an address"));
+        let said = texts(&folder, &found.problems);
+        let expected = format!("`{key}` is there and holds nothing");
+        assert!(said.contains(&expected), "of\n{text}{said}");
+    }
+}
