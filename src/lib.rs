@@ -19,6 +19,7 @@ pub mod artifact;
 pub mod config;
 pub mod starter;
 pub mod checkpoint;
+pub mod socket;
 pub mod kafka;
 pub mod export;
 pub mod app;

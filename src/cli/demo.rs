@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use tidegauge::app::{CampaignsSpec, Demo, run_campaigns};
-use tidegauge::config::parse_duration;
 use tidegauge::event::Span;
 use tidegauge::kafka::Access;
 
-use super::{ConfigArg, Failure, logging, say};
+use super::{ConfigArg, Failure, duration, logging, say};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -72,12 +71,6 @@ pub(super) struct DemoArgs {
         requires = "cluster"
     )]
     history: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-        .map(|span| Duration::from_micros(span.micros().unsigned_abs()))
-        .map_err(|error| error.to_string())
 }
 
 pub(super) fn demo(args: &DemoArgs) -> Result<(), Failure> {

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use tidegauge::config::parse_duration;
 use tidegauge::export::Probe;
 
-use super::{ConfigArg, Failure, print_line};
+use super::{ConfigArg, Failure, duration, print_line};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -34,12 +33,6 @@ pub(super) struct HealthArgs {
     /// The key of that certificate.
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-        .map(|span| Duration::from_micros(span.micros().unsigned_abs()))
-        .map_err(|error| error.to_string())
 }
 
 pub(super) fn health(args: &HealthArgs) -> Result<(), Failure> {

@@ -17,8 +17,10 @@ mod version;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use tidegauge::config::parse_duration;
 
 /// Exact rolling-window marketing KPIs from Kafka, for Prometheus.
 ///
@@ -94,6 +96,13 @@ struct ConfigArg {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE", env = "TIDEGAUGE_CONFIG")]
     config: PathBuf,
+}
+
+/// A duration of the command line, written as in the configuration.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .map(|span| Duration::from_micros(span.micros().unsigned_abs()))
+        .map_err(|error| error.to_string())
 }
 
 /// What a command can end with, beside success.

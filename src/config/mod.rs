@@ -43,7 +43,7 @@ pub use secret::Secret;
 pub use sign_in::{PasswordMechanism, SignInSpec, TokenSpec};
 pub use spec::{
     Config, DeadLetterSpec, ExportSpec, KafkaSpec, LogFormat, LogSpec, STATE_VERSIONS, StateSpec,
-    TopicSpec,
+    TopicSpec, seen_at,
 };
 pub use suggest::did_you_mean;
 pub use summary::summary;

@@ -8,7 +8,7 @@
 //! goes to this machine alone.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ use rustls::{
     AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, Error,
     SignatureScheme, StreamOwned,
 };
+
+use crate::config::seen_at;
+use crate::socket::{Timed, left};
 
 /// No answer to a probe is longer.
 const LONGEST: u64 = 64 * 1024;
@@ -83,7 +86,7 @@ impl Probe {
             return Err(ProbeError::NoPort);
         }
         let deadline = Instant::now() + self.limit;
-        let address = SocketAddr::new(reachable(self.listen.ip()), self.listen.port());
+        let address = seen_at(self.listen);
         let plainly = || exchange(address, None, self.path, deadline);
         let answer = match self.may_speak_tls {
             false => plainly(),
@@ -122,15 +125,6 @@ impl Probe {
         builder
             .with_client_auth_cert(chain, private)
             .map_err(|error| unusable(key, &error.to_string()))
-    }
-}
-
-/// Where an instance on this machine that listens at `listen` can be reached.
-fn reachable(listen: IpAddr) -> IpAddr {
-    match listen {
-        IpAddr::V4(of) if of.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(of) if of.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        of => of,
     }
 }
 
@@ -199,35 +193,6 @@ fn cause(error: &io::Error) -> String {
             "it does not accept the certificate that was shown; its log has the reason".to_owned()
         }
         _ => error.to_string(),
-    }
-}
-
-fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
-}
-
-/// A socket of which all reads and writes together have a deadline.
-struct Timed {
-    stream: TcpStream,
-    deadline: Instant,
-}
-
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
     }
 }
 

@@ -5,7 +5,7 @@
 //! else rests on what is seen here.
 
 use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use rustls::{
 };
 
 use crate::config::{Identity, TlsSpec};
+use crate::socket::{Timed, left};
 
 /// For the whole look, but for finding the address of a name.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -95,36 +96,6 @@ fn shake_hands(mut stream: StreamOwned<ClientConnection, Timed>) -> io::Result<(
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(()),
         Err(error) => Err(error),
         Ok(_) => Ok(()),
-    }
-}
-
-fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
-}
-
-/// A socket of which all reads and writes together have a deadline: a limit for each would
-/// let a peer that drips single bytes hold the look for hours.
-struct Timed {
-    stream: TcpStream,
-    deadline: Instant,
-}
-
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
-        self.stream.read(buffer)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(left(self.deadline)?))?;
-        self.stream.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.flush()
     }
 }
 
@@ -258,6 +229,7 @@ impl ResolvesClientCert for Shown {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::net::TcpListener;
 
     use super::*;

@@ -1,10 +1,10 @@
 //! The files under `deploy/`, with a new user's address, owner and paths in them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::{Answers, CONFIGURATION, LISTEN};
 use crate::artifact::{self, Artifact};
-use crate::config::Config;
+use crate::config::{Config, seen_at};
 
 /// The owner whose own route the shipped file shows.
 const OWNER: &str = "email-team";
@@ -53,16 +53,6 @@ pub fn deploy(answers: &Answers, config: &Config) -> Vec<Artifact> {
 
 fn file(path: &str, text: &str) -> Artifact {
     Artifact { path: path.to_owned(), text: text.to_owned() }
-}
-
-/// Where somebody on the same machine finds what listens there.
-pub fn seen_at(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }
 
 fn unit(answers: &Answers) -> String {

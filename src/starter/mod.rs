@@ -8,7 +8,7 @@
 mod deploy;
 mod objectives;
 
-pub use deploy::{deploy, seen_at};
+pub use deploy::deploy;
 pub use objectives::objectives;
 
 use std::collections::BTreeSet;

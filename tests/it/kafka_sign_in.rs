@@ -176,18 +176,28 @@ fn by_tokens_that_are_renewed_while_it_runs() {
     assert!(!log.contains("WARN") && !log.contains(CLIENT.1), "{log}");
 }
 
-#[test]
-fn by_a_token_that_somebody_keeps_fresh_in_a_file() {
-    let secured = Secured::shared();
-    let token = |secs| secured.signer.token("gauge", AUDIENCE, Duration::from_secs(secs));
+/// A token for `gauge` that is good for so long.
+fn token(secs: u64) -> String {
+    Secured::shared().signer.token("gauge", AUDIENCE, Duration::from_secs(secs))
+}
+
+/// A place whose instance signs in by a token that is good for so long, in a file, and the
+/// name of that file.
+fn by_token_file(secs: u64) -> (String, Place) {
     let name = unique("token");
-    let file = secured.file(&name, &token(15));
+    let file = Secured::shared().file(&name, &token(secs));
     let access = format!(
         "{}[kafka.sign_in]\nmechanism = \"OAUTHBEARER\"\ntoken_file = \"{}\"\n",
         tls(),
         file.display()
     );
-    let mut place = Place::new("LOGIN", &access);
+    (name, Place::new("LOGIN", &access))
+}
+
+#[test]
+fn by_a_token_that_somebody_keeps_fresh_in_a_file() {
+    let secured = Secured::shared();
+    let (name, mut place) = by_token_file(15);
     let instance = place.works();
     secured.file(&name, &token(600));
     let begun = Instant::now();
@@ -202,15 +212,7 @@ fn by_a_token_that_somebody_keeps_fresh_in_a_file() {
 #[test]
 fn a_token_that_ends_before_there_is_another_is_waited_for() {
     let secured = Secured::shared();
-    let token = |secs| secured.signer.token("gauge", AUDIENCE, Duration::from_secs(secs));
-    let name = unique("token");
-    let file = secured.file(&name, &token(12));
-    let access = format!(
-        "{}[kafka.sign_in]\nmechanism = \"OAUTHBEARER\"\ntoken_file = \"{}\"\n",
-        tls(),
-        file.display()
-    );
-    let mut place = Place::new("LOGIN", &access);
+    let (name, mut place) = by_token_file(12);
     let instance = place.works();
     for gone in ["", "never-shown-token"] {
         secured.file(&name, gone);

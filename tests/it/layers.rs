@@ -31,7 +31,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tracing::", &["checkpoint", "kafka", "export", "app"]),
     // Of `config` it is what makes its world: whether certificates have expired.
     ("SystemTime::now", &["config", "checkpoint", "kafka", "export", "app"]),
-    ("Instant::now", &["checkpoint", "kafka", "export", "app"]),
+    ("Instant::now", &["checkpoint", "socket", "kafka", "export", "app"]),
 ];
 
 fn source_root() -> PathBuf {

@@ -343,7 +343,7 @@ fn finish(folder: &Path, answers: &Answers, config: &Config) -> Result<(), Failu
     print_line(&format!(
         "Next:\n  tidegauge check --connect --config {configuration}\n  {start}      then look at \
          http://{}/\n  prometheus --config.file={}",
-        starter::seen_at(answers.listen),
+        config::seen_at(answers.listen),
         at("deploy/prometheus/prometheus.yml")
     ))
 }
